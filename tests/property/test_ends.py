@@ -37,7 +37,7 @@ from watcher.delivery.maintenance import Maintenance
 from watcher.delivery.relay import Relay
 from watcher.errors import Superseded
 from watcher.observability.observer import Observers
-from watcher.polling import observations
+from watcher.polling import mute_ends, observations
 from watcher.polling.mute_ends import release_due
 from watcher.polling.observations import Observation, entry_of, observe_answer, observe_recovery
 from watcher.polling.recorder import Recorder
@@ -249,7 +249,7 @@ class Ends(RuleBasedStateMachine):
 
     async def _set_sinks(self) -> None:
         relay: Any = None
-        self.receivers.replays(self.config, await self.store.registered_sinks())
+        self.receivers.configured(self.config, await self.store.registered_sinks())
         await SinkChanges(self.store, relay, self.recorder, self.clock, None).update_store(self.config.sinks)
 
     async def _reload(self, beside: int | None) -> None:
@@ -312,6 +312,8 @@ class Ends(RuleBasedStateMachine):
         return target, observations.observe_blockers(target, record, blockers, now)
 
     async def _unmute(self) -> None:
+        opened = (record.incident for record in self.recorder.records.values())
+        self.receivers.outlasting |= {incident.id for incident in opened if incident is not None}
         await release_due(self.recorder, self.config)
 
     async def _deliver(self, says: list[Verdict]) -> None:
@@ -368,6 +370,7 @@ BROKEN = {
     "no ends": (observations, "route_end", _no_ends),
     "ends for all": (observations, "route_end", _all_ends),
     "replays do not count": (Replay, "wants", _by_filters),
+    "mutes have no end": (mute_ends, "released", _no_ends),
     "nothing is too late": (sender, "too_late", _in_time),
 }
 

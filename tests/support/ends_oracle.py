@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from watcher.core.settings import Config, SinkSettings
 
 PROBLEMS = {
-    "watcher.sync.failed",
-    "watcher.sync.stalled",
-    "watcher.sync.blocked",
-    "watcher.target.unreadable",
-    "watcher.endpoint.unreadable",
-    "watcher.connection.unavailable",
+    "watcher.sync.failed": "failed",
+    "watcher.sync.stalled": "stalled",
+    "watcher.sync.blocked": "blocked",
+    "watcher.target.unreadable": "unreadable",
+    "watcher.endpoint.unreadable": "unreadable",
+    "watcher.connection.unavailable": "unavailable",
 }
+"""The types of problem events, and what each says is wrong."""
 
 QUIET = "quiet"
 """The sink that never has `send_resolved`."""
@@ -43,6 +44,10 @@ class Receivers:
     """By sink and subject: the incident that last opened the alert, or was added to it."""
     openings: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often an alert was opened: by sink and incident."""
+    held: dict[str, set[str]] = field(default_factory=dict)
+    """By the body of a muted problem event: the sinks that it would have been for, and that were not removed since."""
+    outlasting: set[str] = field(default_factory=set)
+    """The incidents that were open when mutes had ended."""
     _own: set[tuple[str, str]] = field(default_factory=set)
     _replayed: list[SinkSettings] = field(default_factory=list)
     _configured: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -54,9 +59,13 @@ class Receivers:
             for event, _ in entry.events:
                 self._configured[event.body] = frozenset(sink.name for sink in config.sinks)
                 self._own |= {(sink.name, event.body) for sink in config.sinks if _matches(sink, event)}
+                if event.type in PROBLEMS and _is_muted(event):
+                    self.held[event.body] = {sink.name for sink in config.sinks if _lets_through(sink, event)}
 
-    def replays(self, config: Config, known: Collection[str]) -> None:
-        """Note which sinks are sent earlier events."""
+    def configured(self, config: Config, known: Collection[str]) -> None:
+        """Note which sinks there are now, and which of them are sent earlier events."""
+        for sinks in self.held.values():
+            sinks &= {sink.name for sink in config.sinks}
         self._replayed += [sink for sink in config.sinks if sink.name not in known and sink.replay_from is not None]
 
     def arrived(self, sink: str, delivery: Delivery) -> None:
@@ -80,9 +89,16 @@ class Receivers:
         return (sink, event.body) in self._own or any(_matches(each, event) for each in replayed)
 
 
+def _is_muted(event: Event) -> bool:
+    return "muted" in json.loads(event.body)["data"]
+
+
+def _lets_through(sink: SinkSettings, event: Event) -> bool:
+    return why_not(sink, event.type, event.subject, labels_of(json.loads(event.body)["data"])) is None
+
+
 def _matches(sink: SinkSettings, event: Event) -> bool:
-    data = json.loads(event.body)["data"]
-    return "muted" not in data and why_not(sink, event.type, event.subject, labels_of(data)) is None
+    return not _is_muted(event) and _lets_through(sink, event)
 
 
 @dataclass(slots=True)
@@ -91,6 +107,8 @@ class Incident:
 
     id: str
     problems: list[Event]
+    holding: list[str] = field(default_factory=list)
+    """The problems that hold after its last event."""
     end: Event | None = None
 
 
@@ -112,6 +130,7 @@ def judge(events: Iterable[Event], kept: Iterable[DeliveryRecord], receivers: Re
     opened: Counter[str] = Counter()
     for incident in _incidents(events):
         opened[incident.id] += 1
+        _judge_mutes(incident, receivers, queued)
         for sink in sorted(sinks):
             problems = [each for each in incident.problems if (sink, each.body) in queued]
             if incident.end is not None:
@@ -123,6 +142,19 @@ def judge(events: Iterable[Event], kept: Iterable[DeliveryRecord], receivers: Re
     for settings in config.sinks:
         if settings.name != QUIET:
             _judge_alerts(settings.name, receivers, told, opened)
+
+
+def _judge_mutes(incident: Incident, receivers: Receivers, queued: set[tuple[str, str]]) -> None:
+    """Judge what became of the problems that mutes held back."""
+    for place, event in enumerate(incident.problems):
+        sinks = {sink for sink, body in queued if body == event.body}
+        if _is_muted(event) and sinks and incident.id not in receivers.outlasting:
+            raise MisroutedError(f"{sinks} were sent a problem that did not outlast its mute: {event.body}")
+        latest = event.type not in [each.type for each in incident.problems[place + 1 :]]
+        if incident.end is None and latest and PROBLEMS[event.type] in incident.holding:
+            for sink in receivers.held.get(event.body, ()):
+                if all((sink, each.body) not in queued for each in incident.problems[place:]):
+                    raise MisroutedError(f"{sink} was not sent a problem that outlasted its mute: {event.body}")
 
 
 def _judge_alerts(
@@ -166,6 +198,7 @@ def _incidents(events: Iterable[Event]) -> Iterator[Incident]:
             before = current[event.subject] = Incident(about["id"], [])
         if before.id != about["id"] or (about["state"] == "opened") != (not before.problems):
             raise MisroutedError(f"an incident in an incident: {event.body}")
+        before.holding = about["problems"]
         if event.type in PROBLEMS:
             before.problems.append(event)
         if about["state"] == "resolved":
