@@ -162,6 +162,8 @@ def _run(arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         with contextlib.suppress(OSError):
             error.show(sys.stderr)
+        if isinstance(error, click.MissingParameter) and isinstance(error.param, click.Option):
+            _print_error(f"  {error.param.opts[0]}: {error.param.help}")
         return USAGE
     except ConfigError as error:
         for fault in error.faults:

@@ -8,7 +8,7 @@ import sys
 import click
 import pytest
 
-from watcher.cli import COMMANDS, cli
+from watcher.cli import COMMANDS, cli, main
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -50,3 +50,9 @@ print(*sys.modules)"""
     loaded = {*said.splitlines()[-1].split()}
     assert {f"watcher.cli.{command}" for command in commands} <= loaded
     assert not absent & loaded
+
+
+def test_an_option_that_is_missing_is_named_with_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="64"):
+        main(["mute", "*/stack/shop"])
+    assert "Missing option '--for'.\n  --for: How long, such as 30m, 2h or 7d.\n" in capsys.readouterr().err
