@@ -140,7 +140,7 @@ async def test_the_oracle_catches_every_broken_order_of_commits(places: Places) 
 
 async def _crash_in_a_world_of_its_own(places: Places, store: str, place: str) -> None:
     clock = CallClock()
-    simulator = Simulator(random_world(7, seconds=10.0, stacks=3, templates=1), clock=clock)
+    simulator = Simulator(random_world(7, seconds=6.0, stacks=3, templates=1), clock=clock)
     await simulator.start()
     try:
         witness = Witness(simulator, clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -72,8 +73,23 @@ ODD = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def empty_state(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The file of a state that knows one sink."""
+    path = tmp_path_factory.mktemp("state") / "state.db"
+
+    async def write() -> None:
+        store = SqliteStore(path)
+        await store.open()
+        await store.set_sinks(["out"], datetime.now(UTC))
+        await store.close()
+
+    asyncio.run(write())
+    return path.read_bytes()
+
+
 @pytest.fixture
-async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_state: bytes) -> Path:
     """A folder with a configuration and an empty state."""
     monkeypatch.chdir(tmp_path)
     for name in VARIABLES:
@@ -84,10 +100,7 @@ async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "accounts: [{name: default, endpoint_url: 'http://127.0.0.1:1'}]\nretry: {attempts: 1}\n",
         encoding="utf-8",
     )
-    store = SqliteStore(tmp_path / "state.db")
-    await store.open()
-    await store.set_sinks(["out"], datetime.now(UTC))
-    await store.close()
+    (tmp_path / "state.db").write_bytes(empty_state)
     return tmp_path
 
 
