@@ -195,20 +195,26 @@ class House:
 
     async def until(self, condition: Callable[[], bool], within: float) -> None:
         """Let time pass until the condition holds."""
-        end = passed() + within
+        begun = passed()
         while not condition():
-            assert passed() < end, f"not within {within} s"
-            await asyncio.sleep(0.02)
+            assert passed() < begun + within, f"not within {within} s"
+            await _pause(begun, within)
 
     async def quiet(self, within: float) -> None:
         """Let time pass until no delivery is pending."""
-        end = passed() + within
+        begun = passed()
         while await self.store.waiting():
-            assert passed() < end, f"still waiting after {within} s: {await self.store.waiting()}"
-            await asyncio.sleep(0.05)
+            assert passed() < begun + within, f"still waiting after {within} s: {await self.store.waiting()}"
+            await _pause(begun, within)
 
     async def dead(self, sink: str = "x") -> list[DeliveryRecord]:
         return await self.store.deliveries(DeliveryQuery(states=[DeliveryState.DEAD], sink=sink))
+
+
+async def _pause(begun: float, within: float) -> None:
+    """Let some time pass between two looks: the longer they take, the more, but none beyond the limit."""
+    waited = passed() - begun
+    await asyncio.sleep(min(max(0.02, waited / 50), max(0.02, within - waited)))
 
 
 @contextlib.asynccontextmanager
