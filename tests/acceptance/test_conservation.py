@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from tests.support.installed_command import Child
 
 SIDE_BY_SIDE = 4
-KILLS = 6
+KILLS = 5
 SOAK_MINUTES = float(os.environ.get("WATCHER_SOAK_MINUTES", "10"))
 
 
 async def test_nothing_is_lost_when_the_daemon_is_killed_at_random_moments(places: Places) -> None:
-    """Four daemons with a state file each, six SIGKILLs each."""
+    """Four daemons with a state file each, five SIGKILLs each."""
     assert SIDE_BY_SIDE * KILLS >= 20
-    await conserve(places, seed=2026, seconds=8.0, kills=KILLS)
+    await conserve(places, seed=2026, seconds=5.0, kills=KILLS)
 
 
 @pytest.mark.soak

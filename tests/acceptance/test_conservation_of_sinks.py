@@ -41,14 +41,14 @@ if TYPE_CHECKING:
     from tests.support.installed_command import Child, Site
     from watcher.simulator.scenario import Scenario
 
-KILLS = 6
+KILLS = 4
 SOAK_MINUTES = float(os.environ.get("WATCHER_SOAK_MINUTES", "10"))
 EVERYTHING = Wants()
 
 
 async def test_every_event_reaches_every_sink_or_is_its_dead_letter(places: Places) -> None:
-    """Nine sinks of a daemon that is killed six times."""
-    await conserve(places, seed=2026, seconds=7.0, kills=KILLS)
+    """Nine sinks of a daemon that is killed four times."""
+    await conserve(places, seed=2026, seconds=5.0, kills=KILLS)
 
 
 @pytest.mark.soak

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from tests.support.installed_command import Child, Site
     from watcher.core.kinds import Kind
 
-EDITS = 50
 T = 1_795_420_800.0
 VOLATILE = [f"volatile-{number}" for number in range(10)]
 WRONG = [
@@ -110,9 +109,10 @@ def handled(child: Child) -> int:
     return len(child.logged("config.reloaded")) + len(child.logged("config.rejected"))
 
 
-async def test_fifty_random_edits_right_and_wrong_while_events_flow(places: Places, other: Simulator) -> None:
+@pytest.mark.parametrize("edits", [20, pytest.param(50, marks=pytest.mark.soak)])
+async def test_random_edits_right_and_wrong_while_events_flow(places: Places, other: Simulator, edits: int) -> None:
     """Nothing is lost, nothing comes twice, and no target that stays is seen for the first time again."""
-    world = random_world(7, seconds=8.0)
+    world = random_world(7, seconds=edits / 5)
     clock = CallClock(10 * len(world.targets()))
     simulator = Simulator(world, clock=clock)
     await simulator.start()
@@ -123,14 +123,14 @@ async def test_fifty_random_edits_right_and_wrong_while_events_flow(places: Plac
         site.config.write_text(editor.text(), encoding="utf-8")
         child = site.start()
         await until(lambda: child.logged("watcher.started"), "the start")
-        for number in range(EDITS):
+        for number in range(edits):
             editor.edit()
             if number % 16:  # one in so many is found by looking at the file
                 child.signal(signal.SIGHUP)
             await until(lambda number=number: handled(child) > number or not child.running, child.said())
             await asyncio.sleep(editor.chance.uniform(0, 0.15))
         assert len(child.logged("config.rejected")) == editor.wrong
-        assert 5 < editor.wrong < EDITS - 20
+        assert 5 < editor.wrong < edits * 3 / 5
         await witness.quiet(child)
         assert await child.stopped() == 0
         witness.judge(site, child.delivered(), only="default/")

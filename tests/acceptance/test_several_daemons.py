@@ -101,7 +101,7 @@ async def test_nothing_is_lost_by_several_daemons_that_are_killed_stopped_and_cu
     places: Places, ministack: Emulator, *, leases: bool
 ) -> None:
     """Three that share a table by leases, or two that do without."""
-    await conserve(places, ministack, seed=2026, posts=3 if leases else 2, leases=leases, seconds=14.0)
+    await conserve(places, ministack, seed=2026, posts=3 if leases else 2, leases=leases, seconds=9.0)
 
 
 @pytest.mark.soak

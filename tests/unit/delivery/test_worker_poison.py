@@ -59,7 +59,7 @@ def tries_of(sink: Scripted, subject: str) -> int:
     return sum(subject in send.subjects for send in sink.sends)
 
 
-@pytest.mark.parametrize("poison", [1, pytest.param(4, marks=pytest.mark.soak), 12])
+@pytest.mark.parametrize("poison", [*(pytest.param(few, marks=pytest.mark.soak) for few in (1, 4)), 12])
 @pytest.mark.parametrize("limits", [WEBHOOK, SLACK, NOTIFY, BUS], ids=["webhook", "slack", "notify", "bus"])
 @in_own_time
 async def test_events_that_are_refused_for_good_delay_no_other_subject(limits: Limits, poison: int) -> None:
