@@ -32,6 +32,7 @@ bench: .venv/ready .venv-ministack/ready
 
 soak: .venv/ready .venv-ministack/ready
 	$(BIN)/python -m pytest -m soak -s
+	$(BIN)/python -m pytest -m "hypothesis and not soak and not page" --hypothesis-profile=many
 
 # The status page in a real browser: needs Chromium, and npm, which installs the accessibility checker.
 page: .venv/ready tests/browser/node_modules/.package-lock.json

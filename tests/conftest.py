@@ -28,9 +28,10 @@ for _name in ("NO_PROXY", "no_proxy"):
 
 pytest_plugins = ["tests.support.emulators", "tests.support.dynamodb_tables"]
 
-# How long an example takes says nothing on a busy machine.
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("busy")
+# How long an example takes says nothing on a busy machine. `make soak` tries many more.
+settings.register_profile("few", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("many", settings.get_profile("few"), max_examples=1000)
+settings.load_profile("few")
 
 botocore_caches.install()
 

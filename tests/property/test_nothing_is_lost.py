@@ -257,10 +257,7 @@ def _delivery_id(told: DeliveryRecord) -> str:
     return f"{told.event.id}-reminder-{told.reminder}" if told.reminder else told.event.id
 
 
-SHARES = 4
-"""Parts of the examples that may be tried side by side: each begins with random ones of its own."""
 LIMITS = settings(
-    max_examples=120,
     stateful_step_count=30,
     deadline=None,
     database=None,
@@ -268,9 +265,9 @@ LIMITS = settings(
 )
 
 
-@pytest.mark.parametrize("share", range(SHARES))
-def test_nothing_is_lost_by_a_crash_between_any_two_steps(share: int) -> None:
-    run_state_machine_as_test(Watching, settings=settings(LIMITS, max_examples=LIMITS.max_examples // SHARES))
+@pytest.mark.hypothesis
+def test_nothing_is_lost_by_a_crash_between_any_two_steps() -> None:
+    run_state_machine_as_test(Watching, settings=LIMITS)
 
 
 @pytest.mark.parametrize("store", [name for name in STORES if name != "sound"])

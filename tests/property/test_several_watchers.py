@@ -338,7 +338,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_is_lost_whatever_becomes_of_requests(ministack: Emulator) -> None:
-    explored(SeveralWatchers, ministack.url, 12, 20)
+    explored(SeveralWatchers, ministack.url, 6, 20)
 
 
 @pytest.mark.soak

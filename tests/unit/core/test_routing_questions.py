@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.conftest import minute
@@ -117,7 +117,6 @@ def questions(draw: st.DrawFn) -> Question:
     return Question(event_type, replace(target, labels=draw(LABELS)), minute(5))
 
 
-@settings(max_examples=100, deadline=None)
 @given(questions(), st.lists(SINKS, max_size=4), st.lists(MUTES, max_size=2), st.data())
 def test_an_answer_is_what_the_daemon_does(
     question: Question, sinks: list[SinkSettings], mutes: list[Mute], data: st.DataObject

@@ -273,7 +273,7 @@ def test_no_operation_of_a_template_is_long(monkeypatch: pytest.MonkeyPatch) -> 
     filters.do_title(text)
     dearest = time.thread_time() - began
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
     @given(TEMPLATES)
     def attack(source: str) -> None:
         nonlocal last

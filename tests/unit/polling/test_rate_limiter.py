@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
 WHOLE = range(1, 1001)
+SOME = [*WHOLE[:50], *WHOLE[50::19]]
 BELOW_ONE = [number / 100 for number in range(10, 100)]
 
 
@@ -109,8 +110,9 @@ def test_the_windows_of_a_second_never_hold_more_calls_than_allowed() -> None:
         assert calls / length >= 0.95 * rate
 
 
-async def test_the_rate_holds_and_is_used_for_every_whole_rate(virtual: VirtualTime) -> None:
-    for rate in WHOLE:
+@pytest.mark.parametrize("rates", [SOME, pytest.param(WHOLE, marks=pytest.mark.soak)], ids=["some", "all"])
+async def test_the_rate_holds_and_is_used_for_every_whole_rate(virtual: VirtualTime, rates: Sequence[int]) -> None:
+    for rate in rates:
         starts = await begun(RateLimiter(rate), 6 if rate < 20 else 1.5, virtual.monotonic)
         assert most_within(starts, 1) <= rate, rate
         assert share_used(starts, rate) >= 0.95, rate
