@@ -20,7 +20,7 @@ from watcher.core.history import AttemptRow, IncidentRow
 from watcher.core.model import FAILED
 from watcher.core.ports import DeliveryQuery, Entry, EventQuery
 from watcher.core.settings import Mute
-from watcher.core.state import Incident, Record
+from watcher.core.state import Incident, Outage, Record
 from watcher.observability.daemon_view import TargetStatus
 from watcher.observability.observer import Observer
 from watcher.polling.digests import DigestRecorder
@@ -123,15 +123,17 @@ async def test_a_changed_schedule_sends_none_at_once_and_the_next_one_counts_sin
     assert period_of(second) == ("2026-11-23T07:00:00Z", "2026-11-30T09:00:00Z", 2)
 
 
-async def test_a_daemon_that_has_just_started_polls_its_targets_before_it_records_a_digest(store: Store) -> None:
+async def test_a_daemon_that_has_just_started_reads_its_targets_before_it_records_a_digest(store: Store) -> None:
     async with Daemon(store).living() as daemon:
         await daemon.look(MONDAY - timedelta(hours=1))
     async with Daemon(store, started=MONDAY).living() as daemon:
         daemon.view.looks = {each.id: TargetStatus(MONDAY, MONDAY, None, 0) for each in daemon.config.targets}
-        polled = daemon.view.looks.pop(SHOP)
+        daemon.view.looks[SHOP] = TargetStatus(None, MONDAY, None, 1)
         await daemon.look(MONDAY + timedelta(minutes=10))
         assert await recorded(store) == []
-        daemon.view.looks[SHOP] = polled
+        outage = Record(outage=Outage(MONDAY, "ResourceNotFoundException", "gone", 3))
+        await daemon.recorder.record(Entry(SHOP, outage))
+        daemon.view.records = daemon.recorder.records
         await daemon.look(MONDAY + timedelta(minutes=10))
         assert len(await recorded(store)) == 1
     async with Daemon(store, started=MONDAY + timedelta(days=7)).living() as daemon:

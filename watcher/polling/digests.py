@@ -14,8 +14,9 @@ from watcher.core.ports import Entry
 from watcher.core.settings import Config, Mute
 from watcher.core.stamps import stamped
 from watcher.core.state import KnownDigests, Record
+from watcher.core.status import outage_of
 from watcher.errors import StoreError, Superseded
-from watcher.observability.daemon_view import DaemonView, endpoint_unreadable
+from watcher.observability.daemon_view import DaemonView
 from watcher.polling.recorder import Recorder
 
 log = structlog.get_logger()
@@ -24,7 +25,7 @@ LOOK_SECONDS = 1.0
 """Seconds between two looks whether a digest is due."""
 
 FIRST_POLLS = timedelta(minutes=10)
-"""How long after its start a daemon waits at most until it has polled its targets, so that a digest is of today."""
+"""How long after its start a daemon waits at most until AWS has answered for its targets, or they are unreadable."""
 
 
 class DigestRecorder:
@@ -65,12 +66,14 @@ class DigestRecorder:
             self._failing = True
 
     def _unpolled(self, config: Config, now: datetime) -> bool:
-        """Return whether a target that this daemon polls was not polled in this run, and still may be soon."""
-        daemon = self._daemon
-        if now - daemon.started > FIRST_POLLS:
-            return False
-        keys = [key for key in daemon.endpoints() if not endpoint_unreadable(daemon, key)]
-        return any(daemon.target(each.id).tried is None for each in config.targets if each.endpoint in keys)
+        """Return whether a target that this daemon polls is as an earlier run saw it, and may be read soon."""
+        daemon, here = self._daemon, self._daemon.endpoints()
+        return now - daemon.started <= FIRST_POLLS and any(
+            each.endpoint in here
+            and daemon.target(each.id).answered is None
+            and outage_of(daemon.records.get(each.id), daemon.records.get(str(each.endpoint))) is None
+            for each in config.targets
+        )
 
     async def _entry(
         self, config: Config, digest: Digest, record: Record, period: Period, due: datetime, now: datetime
