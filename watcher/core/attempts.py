@@ -81,7 +81,7 @@ def note(
     if seen.ended:
         last = max(_times(attempt), default=ended_by if lasted is None else None)
         if last is not None:
-            lasted = round(max(0.0, (last - attempt.started_at).total_seconds()), 3)
+            lasted = max(0.0, (last - attempt.started_at).total_seconds())
         seen = replace(seen, duration=lasted)
     return (line_of(seen), *(line for line in recent if line is not known))[:MAX_RECENT]
 
@@ -95,7 +95,7 @@ def line_of(seen: SeenAttempt) -> Line:
 
 def parse_line(line: Line) -> SeenAttempt:
     """Return the attempt of a line that `line_of` wrote."""
-    began, status, lasted, sha, flags = line.split(" ")
+    began, status, lasted, sha, flags = line.split()
     return SeenAttempt(
         parse_rfc3339(began),
         status,

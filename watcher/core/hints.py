@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from watcher.core.model import EndpointKey, Target
     from watcher.core.settings import Account, Config
 
-    _Names = Mapping[tuple[str, str], Mapping[str, Target]]
+    _Names = Mapping[tuple[str, str | None], Mapping[str, Target]]
 
 _ROLE_ACCOUNT = re.compile(r"arn:[^:]+:iam::([0-9]{12}):")
 
@@ -60,7 +60,7 @@ class HintIndex:
         """Return the targets that a hint names; if its repository is not polled, the stacks that are synced from it."""
         names = [("stack", hint.stack)] if hint.stack else [("link", hint.link), ("repository", hint.repository)]
         for what, name in names:
-            candidates = (each.get((what, name or ""), {}).values() for _, each in self.endpoints.values())
+            candidates = (each.get((what, name), {}).values() for _, each in self.endpoints.values())
             if found := [target for target in chain.from_iterable(candidates) if self._may_be(target, hint)]:
                 return found
         return ()
@@ -89,7 +89,7 @@ def _names_of(targets: Iterable[Target]) -> _Names:
     """Return the targets of an endpoint, and the repositories that stand for some of them, by what hints call them."""
     sources = source_repositories(targets).values()
     shown_by = {stack.id: source.target for source in sources for stack in source.stacks}
-    names: defaultdict[tuple[str, str], dict[str, Target]] = defaultdict(dict)
+    names: defaultdict[tuple[str, str | None], dict[str, Target]] = defaultdict(dict)
     for target in targets:
         repository = shown_by.get(target.id, target)
         if target.kind.synced_from is not None:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from watcher.core.attempts import Line, SeenAttempt, note, parse_line
 from watcher.core.diff import Comparison, Reason
-from watcher.core.incidents import IncidentStep, State
+from watcher.core.incidents import IncidentStep
 from watcher.core.model import parse_rfc3339, rfc3339
 from watcher.core.state import Known
 from watcher.util.shapes import Each, Nullable, is_time, is_unicode, parse
@@ -97,7 +97,7 @@ def attempt_rows(
 
 def incident_row(subject: str, step: IncidentStep | None, *, removed: bool) -> list[HistoryRow]:
     """Return the row of the incident that an event resolved; none if it resolved none."""
-    if step is None or step.state is not State.RESOLVED or step.ended is None:
+    if step is None or step.ended is None:
         return []
     incident = step.incident
     return [IncidentRow(subject, incident.id, incident.opened_at, step.ended, removed, incident.labels)]

@@ -95,7 +95,7 @@ class Report:
                 _percentiles(each.restored),
                 _rounded(max(each.incidents, default=None)),
             )
-            for name, each in sorted(self._groups.items(), key=lambda item: (item[0] is None, item[0] or ""))
+            for name, each in sorted(self._groups.items(), key=lambda item: (item[0] is None, item[0]))
         ]
 
 

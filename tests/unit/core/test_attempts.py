@@ -80,6 +80,7 @@ ENDED = line_of(SeenAttempt(EIGHT, FAILED, 300.0, SHA))
         ("", _attempt(SUCCEEDED), minute(-1), 0),
         ("", _attempt(SUCCEEDED, "2026-11-23T07:59:00Z"), minute(1), 0),
         ("", _attempt(SUCCEEDED, "yesterday"), minute(1), 60),
+        ("", _attempt(SUCCEEDED, "yesterday", "2026-11-23T08:00:09.123456Z"), minute(1), 9.123),
         (BEFORE, _attempt(FAILED), minute(2), 120),
         (ENDED, _attempt(FAILED), minute(9), 300),
         (ENDED, _attempt(FAILED), None, 300),
@@ -90,6 +91,7 @@ ENDED = line_of(SeenAttempt(EIGHT, FAILED, 300.0, SHA))
     ids=[
         "unfinished", "of an unknown status", "until the newest of AWS's events", "events without a time",
         "until the event of watcher", "end not known", "event before the start", "AWS's before the start", "no time",
+        "a time after none",
         "ends", "same again", "more events without a time", "more events", "another end", "goes on",
     ],
 )  # fmt: skip

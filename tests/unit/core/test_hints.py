@@ -10,7 +10,7 @@ import pytest
 from watcher.core.hints import Hint, HintIndex, account_number
 from watcher.core.model import Repository
 from watcher.core.settings import Account, Config, Retry
-from watcher.sources.codeconnections import REPOSITORY, stack
+from watcher.sources.codeconnections import REPOSITORY, connection, stack
 from watcher.sources.proton import template
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def found(account: str, name: str, repository: Repository, facts: str) -> Target
 
 
 TARGETS = [
+    connection("prod", EAST, "arn:aws:codeconnections:us-east-1:111122223333:connection/7", name="github"),
     stack("prod", EAST, "web"),
     stack("dev", EAST, "web"),
     stack("default", EAST, "web"),
@@ -39,6 +40,7 @@ TARGETS = [
     found("prod", "shop-a", SHOP, "org/shop"),
     found("prod", "shop-b", SHOP, "org/shop"),
     found("prod", "solo", SOLO, "org/solo"),
+    stack("dev", EAST, "unlinked", found={"repository": "org/unlinked", "branch": "main"}),
     REPOSITORY.target("dev", EAST, {"link": "88888888", "branch": "main"}),
     template("prod", EAST, "SERVICE", "web", "1"),
 ]
@@ -72,6 +74,8 @@ def hint(**named: Any) -> Hint:
         (hint(repository="org/solo"), {"prod/us-east-1/stack/solo"}),
         (hint(link="unknown", repository="org/solo"), {"prod/us-east-1/stack/solo"}),
         (hint(repository="org/solo", branch="dev"), set()),
+        (hint(repository="org/unlinked", account=None), {"dev/us-east-1/stack/unlinked"}),
+        (hint(repository="org/unlinked", account=None, branch="dev"), set()),
         (hint(link="88888888", account=None), {"dev/us-east-1/repository/codeconnections/88888888/main"}),
         (hint(link="88888888", account="444455556666", branch="dev"), set()),
     ],
@@ -87,6 +91,14 @@ def test_an_index_that_follows_another_one_names_what_is_configured_now() -> Non
         index, alone = HintIndex(then, HintIndex(first)), HintIndex(then)
         for of in (hint(stack="solo"), hint(stack="web"), hint(link="6053346f"), hint(link="77777777")):
             assert index.named(of) == alone.named(of)
+
+
+def test_an_index_that_follows_another_one_uses_the_names_of_endpoints_that_did_not_change() -> None:
+    targets = [each for each in CONFIG.targets if (each.account, each.name) != ("prod", "solo")]
+    before = HintIndex(CONFIG)
+    after = HintIndex(replace(CONFIG, targets=tuple(targets)), before)
+    kept = {str(key) for key, names in after.endpoints.items() if names is before.endpoints[key]}
+    assert kept == {str(key) for key in CONFIG.endpoints} - {"prod/us-east-1/codeconnections"}
 
 
 @pytest.mark.parametrize(

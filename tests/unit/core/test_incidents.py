@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.unit.conftest import minute
 from watcher.core.event_ids import incident_id
 from watcher.core.events import Event
-from watcher.core.incidents import BEGUN_BY, IncidentStep, State, incident_to_json, steps
+from watcher.core.incidents import BEGUN_BY, IncidentStep, State, incident_to_json, may_resolve, steps
 from watcher.core.model import EVENT_TYPES, rfc3339
 from watcher.core.state import Incident
 
@@ -155,11 +155,33 @@ def test_an_incident_has_its_id_and_its_beginning_from_the_event_that_opens_it()
     assert incident_id("id-1") != incident_id("id-2")
 
 
-def test_an_incident_does_not_end_before_it_began_if_the_clock_was_set_back() -> None:
-    (end,) = steps(incident("failed"), [event("sync.succeeded", at=0)], labels={}, blocked=False)
+@pytest.mark.parametrize(("at", "seconds"), [(0, 0), (1.001, 0.06), (1.00001, 0.001)])
+def test_an_incident_lasts_for_milliseconds_and_never_less_than_nothing(at: float, seconds: float) -> None:
+    """The clock may be set back while it is open."""
+    (end,) = steps(incident("failed"), [event("sync.succeeded", at=at)], labels={}, blocked=False)
     form = incident_to_json(end)
     assert form is not None
-    assert form["duration_seconds"] == 0
+    assert form["duration_seconds"] == seconds
+
+
+@pytest.mark.parametrize(
+    ("event_type", "may"),
+    [
+        ("watcher.sync.succeeded", True),
+        ("watcher.sync.in_progress", True),
+        ("watcher.sync.unblocked", True),
+        ("watcher.target.readable", True),
+        ("watcher.connection.available", True),
+        ("watcher.endpoint.removed", True),
+        ("watcher.sync.failed", False),
+        ("watcher.sync.stalled", False),
+        ("watcher.target.unreadable", False),
+        ("watcher.target.discovered", False),
+        ("watcher.test", False),
+    ],
+)
+def test_an_event_may_resolve_an_incident_if_it_ends_a_problem_and_begins_none(event_type: str, *, may: bool) -> None:
+    assert may_resolve(event_type) is may
 
 
 def test_labels_stay_with_an_incident() -> None:

@@ -18,6 +18,13 @@ def test_a_listing_is_read_as_it_was_written() -> None:
     assert load(dump(FOUND), KEY) == FOUND
 
 
+def test_a_listing_is_written_without_spaces() -> None:
+    assert dump(FOUND[1:]) == (
+        '[{"identity":{"name":"shop"},"facts":{},"times":2,"missing":3,"missing_since":"2026-11-23T12:00:00Z",'
+        '"owed":true}]'
+    )
+
+
 def test_what_a_later_version_adds_is_ignored() -> None:
     assert load(dump(FOUND).replace('"times"', '"later":[],"times"'), KEY) == FOUND
 

@@ -103,6 +103,10 @@ def test_groups_by_label_have_the_targets_that_had_it_at_the_time_and_the_others
     ]
 
 
+def test_the_key_of_a_label_may_have_a_colon() -> None:
+    assert grouping("label:team:eu")(A, {"team:eu": "platform"}) == "platform"
+
+
 @pytest.mark.parametrize("by", ["", "targets", "label", "label:", "team", "target:x"])
 def test_another_grouping_is_refused(by: str) -> None:
     with pytest.raises(ValueError, match="write target, or label:KEY"):
