@@ -143,10 +143,11 @@ def test_a_target_that_a_listing_shows_twice_is_one() -> None:
     assert names(following(None, found("a"), found("a")).targets) == "a"
 
 
+LISTED = parse(Document("test", b"stacks: [{name: listed, interval: 5m}]"), {"AWS_REGION": "us-east-1"}, lambda _: None)
+
+
 def config(**more: Any) -> Config:
-    text = "stacks: [{name: listed, interval: 5m}]"
-    base = parse(Document("test", text.encode()), {"AWS_REGION": "us-east-1"}, lambda _: None)
-    return replace(base, **more)
+    return replace(LISTED, **more)
 
 
 def rule(*kinds: Any, **more: Any) -> DiscoverRule:

@@ -34,6 +34,7 @@ def test_what_a_later_version_adds_is_ignored() -> None:
     [
         ("{}", "the listing of prod/us-east-1/stack cannot be {}"),
         ("no JSON", "Expecting value"),
+        pytest.param("[" * 100_000, "^the listing of prod/us-east-1/stack is nested too deeply", id="nested"),
         ("[5]", r"prod/us-east-1/stack\[0\] cannot be 5"),
         ("[{}]", "has no 'identity'"),
         (dump(FOUND).replace('"web"', "5"), r"identity\['name'\] cannot be 5"),
