@@ -45,6 +45,9 @@ RELEASE_SECONDS = 2.0
 LOG_SECONDS = 60.0
 """The shortest time between two log lines about malformed messages."""
 
+MAX_VISIT_PAUSE_SECONDS = 8
+"""The longest time until a message that another daemon handles is shown again."""
+
 MAX_VISITS, MAX_SHARED_VISITS = 24, 4
 """How often a message is received before it is deleted, if other daemons poll all of its targets, or some of them."""
 
@@ -210,5 +213,8 @@ class HintReader:
 
 
 def seconds_until_next_visit(receives: int) -> int:
-    """Return when a message that another daemon handles is shown again: the first times at once, then ever later."""
-    return 0 if receives <= 3 else int(min(60, 2 ** (receives - 4)))
+    """Return when a message that another daemon handles is shown again: the first times at once, then ever later.
+
+    It is soon enough for a hint to be of use however often it comes here, and all visits together outlast a takeover.
+    """
+    return 0 if receives <= 3 else min(MAX_VISIT_PAUSE_SECONDS, 2 ** min(receives - 4, 10))
