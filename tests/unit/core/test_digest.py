@@ -1,19 +1,25 @@
 """When a digest is due, and when it says that all is well."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.unit.conftest import an_attempt, minute
+from watcher.core.attempts import SeenAttempt
+from watcher.core.by_hand import HandMute
 from watcher.core.digest import Digest, Period, digest_data
-from watcher.core.events import digest_event
+from watcher.core.events import Event, digest_event
+from watcher.core.history import AttemptRow, IncidentRow
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
-from watcher.core.settings import Config, Retry
-from watcher.core.state import Incident, Known, Record
+from watcher.core.routing import why_not
+from watcher.core.settings import Config, Mute, Retry, SinkSettings
+from watcher.core.state import Incident, Known, KnownDigests, Record, dump, forgotten, load
 from watcher.messages.compose import message_for
 from watcher.sources.codeconnections import stack
+from watcher.util.bounded_text import bounded
 
 BERLIN = ZoneInfo("Europe/Berlin")
 WEEKLY = Digest((), time(8), ("mon",), BERLIN)
@@ -72,6 +78,9 @@ def test_a_daily_digest_is_due_once_on_each_day_through_both_changes_of_the_cloc
 NETWORK, SHOP = stack("default", "us-east-1", "network"), stack("default", "us-east-1", "shop")
 
 
+CONFIG = Config("", {}, (NETWORK, SHOP), Retry(), 3, (), "memory://", None, 1.0, 1.0, digest=WEEKLY)
+
+
 def synced(status: str) -> Record:
     return Record(Known(an_attempt(0, status), minute(1)))
 
@@ -89,12 +98,116 @@ def synced(status: str) -> Record:
 def test_all_is_well_if_no_incident_is_open_and_no_target_needs_attention(
     record: Record, message: str, title: str
 ) -> None:
-    config = Config("", {}, (NETWORK, SHOP), Retry(), 3, (), "memory://", None, 1.0, 1.0)
     records = {NETWORK.id: synced(SUCCEEDED), SHOP.id: record}
-    data = digest_data(config, records, Period(minute(0)), [], due=minute(60), now=minute(60))
+    data = digest_data(CONFIG, records, Period(minute(0)), [], due=minute(60), now=minute(60))
     assert data["message"] == message
     assert data["digest"]["well"] == message.startswith("All is well")
-    event = digest_event(data, map(str, config.endpoints), due=minute(60), sequence=1, now=minute(60))
+    event = digest_event(data, map(str, CONFIG.endpoints), due=minute(60), sequence=1, now=minute(60))
     said = message_for([json.loads(event.body)], minute(60))
     assert said.title == title
     assert said.lead.startswith("All is well: ") == data["digest"]["well"]
+
+
+def test_a_digest_counts_what_ended_since_the_last_one_and_lists_the_worst_first() -> None:
+    period = Period(minute(0))
+    for row in [
+        AttemptRow(SHOP.id, SeenAttempt(minute(0), FAILED)),
+        AttemptRow(SHOP.id, SeenAttempt(minute(-1), FAILED, 60)),
+        AttemptRow(SHOP.id, SeenAttempt(minute(-1), FAILED, 59)),  # it ended before
+        AttemptRow(SHOP.id, SeenAttempt(minute(-1), FAILED)),  # nor is it known to have ended since
+        AttemptRow(NETWORK.id, SeenAttempt(minute(5), SUCCEEDED, 1)),
+        AttemptRow(NETWORK.id, SeenAttempt(minute(6), FAILED, 1)),
+        AttemptRow(NETWORK.id, SeenAttempt(minute(7), IN_PROGRESS)),
+        AttemptRow("gone", SeenAttempt(minute(7), FAILED)),
+        IncidentRow(SHOP.id, "1", minute(-9), minute(-1)),  # it ended before
+        IncidentRow(SHOP.id, "2", minute(-9), minute(0)),
+        IncidentRow(NETWORK.id, "3", minute(5), minute(8), removed=True),
+        IncidentRow(SHOP.id, "4", minute(9), minute(8)),  # a clock was set back
+    ]:
+        period.add(row)
+    records = {
+        NETWORK.id: replace(synced(FAILED), incident=Incident("5", minute(30), ("failed", "blocked"))),
+        SHOP.id: Record(Known(None, minute(1)), incident=Incident("6", minute(30), ("unreadable",))),
+        "gone": Record(incident=Incident("7", minute(0), ("failed",))),
+        str(NETWORK.endpoint): Record(incident=Incident("8", minute(10), ("unreadable",))),
+    }
+    mutes = [
+        Mute(("a" * 301, *"bcdef"), ("e",), until=minute(90), reason="r" * 301),
+        HandMute("1a", ("*",), tuple("abcdef"), minute(0), minute(61), "plan", "ada"),
+        Mute(),
+    ]
+    data = digest_data(CONFIG, records, period, mutes, due=minute(59), now=minute(60))
+    assert data["message"] == "3 open incidents, 2 targets."
+    assert data["digest"] == {
+        "due": "2026-11-23T08:59:00Z",
+        "since": "2026-11-23T08:00:00Z",
+        "well": False,
+        "watched": {
+            "targets": 2, "endpoints": 1, "kinds": {"stack": 2}, "statuses": {"failed": 1, "never_synced": 1},
+        },
+        "open": 3,
+        "incidents": [
+            {"subject": str(NETWORK.endpoint), "problems": ["unreadable"], "opened_at": "2026-11-23T08:10:00Z",
+             "age_seconds": 3000},
+            {"subject": NETWORK.id, "problems": ["failed", "blocked"], "opened_at": "2026-11-23T08:30:00Z",
+             "age_seconds": 1800},
+            {"subject": SHOP.id, "problems": ["unreadable"], "opened_at": "2026-11-23T08:30:00Z", "age_seconds": 1800},
+        ],
+        "syncs": 5,
+        "failed": 4,
+        "failures": [
+            {"subject": SHOP.id, "count": 2}, {"subject": NETWORK.id, "count": 1}, {"subject": "gone", "count": 1},
+        ],
+        "ended": 3,
+        "recoveries": [
+            {"subject": SHOP.id, "closed_at": "2026-11-23T08:08:00Z", "removed": False, "duration_seconds": 0},
+            {"subject": NETWORK.id, "closed_at": "2026-11-23T08:08:00Z", "removed": True, "duration_seconds": 180},
+            {"subject": SHOP.id, "closed_at": "2026-11-23T08:00:00Z", "removed": False, "duration_seconds": 540},
+        ],
+        "muted": 3,
+        "mutes": [
+            {"targets": [bounded("a" * 301, 300), *"bcde"], "events": ["e"], "until": "2026-11-23T09:30:00Z",
+             "reason": bounded("r" * 301, 300)},
+            {"targets": ["*"], "events": [*"abcde"], "until": "2026-11-23T09:01:00Z", "reason": "plan"},
+            {"targets": [], "events": [], "until": None, "reason": None},
+        ],
+    }  # fmt: skip
+
+
+def test_a_digest_lists_twenty_of_each_and_counts_all() -> None:
+    stacks = [stack("default", "us-east-1", f"s-{number:02}") for number in range(21)]
+    period = Period(minute(0))
+    for each in stacks:
+        period.add(AttemptRow(each.id, SeenAttempt(minute(1), FAILED)))
+        period.add(IncidentRow(each.id, "1", minute(1), minute(2)))
+    records = {each.id: Record(incident=Incident("1", minute(1), ("failed",))) for each in stacks}
+    digest = digest_data(
+        replace(CONFIG, targets=tuple(stacks)), records, period, [Mute()] * 21, due=minute(3), now=minute(3)
+    )["digest"]
+    assert [digest[name] for name in ("open", "failed", "ended", "muted")] == [21] * 4
+    assert [len(digest[name]) for name in ("incidents", "failures", "recoveries", "mutes")] == [20] * 4
+
+
+def test_the_id_of_a_digest_is_made_from_when_it_was_due_and_what_is_watched() -> None:
+    def made(due: int, *endpoints: str, now: int = 9, sequence: int = 1) -> Event:
+        return digest_event({}, endpoints, due=minute(due), sequence=sequence, now=minute(now))
+
+    event = made(1, "a", "b")
+    body = json.loads(event.body)
+    assert (event.type, event.subject, body["data"]["sequence"]) == ("watcher.digest", "digest", 1)
+    assert (body["source"], body["time"]) == ("/watcher/digest/all", "2026-11-23T08:09:00Z")
+    assert made(1, "b", "a", now=10, sequence=2).id == event.id
+    assert event.id not in {made(2, "a", "b").id, made(1, "a").id}
+
+
+def test_a_digest_is_for_the_sinks_that_it_names_whatever_others_ask_for() -> None:
+    assert why_not(SinkSettings("out", "stdout"), "watcher.digest", "digest", {}) == (
+        "a digest is sent to the sinks that `digest.to` names"
+    )
+
+
+def test_what_is_remembered_of_digests_is_kept_and_is_in_no_other_record() -> None:
+    record = Record(digests=KnownDigests("every day, 08:00 (UTC)", minute(1), minute(0)), sequence=2)
+    assert load(dump(record)) == record
+    assert "digests" not in dump(Record())
+    assert forgotten(record) == Record(sequence=2)
