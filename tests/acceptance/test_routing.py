@@ -93,7 +93,8 @@ async def test_route_shows_people_a_table_and_the_messages_that_they_would_recei
     [
         ((), "Missing option '--type'"),
         (("--type", "sync.faild", "--target", NETWORK.id), "did you mean watcher.sync.failed?"),
-        (("--type", "sync.failed", "--target", "network"), "is not a target's id"),
+        (("--type", "sync.failed", "--target", "networks"), "is not a target's id"),
+        (("--type", "sync.failed", "--target", "stack/network"), f"not a whole id; did you mean {NETWORK.id}?"),
         (("--type", "endpoint.readable", "--target", NETWORK.id), "is an event of an endpoint"),
         (("--type", "sync.failed", "--target", NETWORK.id, "--label", "team"), "write NAME=VALUE"),
         (("--type", "sync.failed", "--target", NETWORK.id, "--at", "noon"), "is not a valid time"),

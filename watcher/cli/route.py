@@ -10,7 +10,7 @@ from rich.text import Text
 from watcher.cli.options import config_option, examples, given, json_option, load_config, print_note
 from watcher.cli.output.console import GOOD, Table, print_json, print_table, safe
 from watcher.cli.stored_mutes import stored_mutes
-from watcher.core.model import Target, rfc3339
+from watcher.core.model import EndpointKey, Target, rfc3339
 from watcher.core.routing_questions import Question, Routed, answer
 from watcher.core.settings import Config
 from watcher.messages.samples import sample_of
@@ -51,10 +51,11 @@ def route(
     shown: a sink for alerts does not send an event outside an incident, and a sink for commit statuses sends none
     without a commit of its provider.
     """
-    type_read, subject = given("--type", read_event_type, event_type), given("--target", read_subject, target)
+    type_read = given("--type", read_event_type, event_type)
     labels_read = dict(given("--label", _label, each) for each in labels)
     moment = given("--at", _moment, at) if at is not None else SystemClock().now()
     settings = load_config(config)
+    subject = given("--target", lambda text: _subject(text, settings), target)
     question = given("--target", lambda _: ask(settings, type_read, subject, labels_read, moment), target)
     routed = answer(question, settings, stored_mutes(settings))
     if as_json:
@@ -65,6 +66,20 @@ def route(
     if settings.discover and _may_be_found(question, settings) and any(each.labels for each in settings.sinks):
         print_note("labels that a rule of `discover` gives to a target are not known here; give them with --label")
     return 0
+
+
+def _subject(text: str, settings: Config) -> Target | EndpointKey:
+    """Return the target or endpoint with this id.
+
+    Raises:
+        ValueError: there cannot be one; the message suggests configured targets whose id ends so.
+    """
+    try:
+        return read_subject(text)
+    except ValueError:
+        if similar := [each for each in settings.targets_by_id if each.endswith(f"/{text}")][:3]:
+            raise ValueError(f"{text!r} is not a whole id; did you mean {' or '.join(similar)}?") from None
+        raise
 
 
 def _may_be_found(question: Question, settings: Config) -> bool:
