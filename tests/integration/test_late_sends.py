@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,10 +14,11 @@ from pydantic import SecretStr
 from tests.integration.posting_sinks import REACH
 from tests.integration.receiver import receiving
 from tests.integration.test_alerts_of_dead_letters import LATER_FAILED
+from tests.support.event_samples import NETWORK
 from tests.support.incidents import FAILED_EVENT, MENDED, PagerDuty
 from tests.support.tasks import running
 from tests.support.waiting import until
-from watcher.core.ports import DeliveryQuery, DeliveryState, Entry
+from watcher.core.ports import DeliveryOutcome, DeliveryQuery, DeliveryState, Entry
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
 from watcher.sinks.pagerduty import PagerDutyOptions, PagerDutySink
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from tests.integration.receiver import Receiver
     from tests.support.dynamodb_tables import Tables
     from watcher.core.events import Event
     from watcher.core.ports import Delivery, SendOutcome
@@ -50,14 +53,16 @@ class StandsStill(PagerDutySink):
         return await super().send(deliveries)
 
 
+def options_of(service: PagerDuty, receiver: Receiver) -> PagerDutyOptions:
+    keys: dict[str, Any] = {"routing_key": SecretStr(service.key), "url": receiver.url(""), "changes": False, **REACH}
+    return PagerDutyOptions.model_construct(name="pd", type="pagerduty", **keys)
+
+
 @pytest.mark.parametrize("late", [0, 1], ids=["problem", "end"])
 async def test_an_alert_that_a_late_send_changed_is_corrected(tables: Tables, late: int) -> None:
     service, clock, open_at_last = PagerDuty(), SystemClock(), late == 1
     async with receiving(answer=service.answer) as receiver:
-        keys: dict[str, Any] = {"url": receiver.url(""), "changes": False, **REACH}
-        options = PagerDutyOptions.model_construct(
-            name="pd", type="pagerduty", routing_key=SecretStr(service.key), **keys
-        )
+        options = options_of(service, receiver)
         where = await tables()
         slow, other = DynamoStore(where), DynamoStore(where)
         sink = StandsStill(options, EVENTS[late])
@@ -93,3 +98,31 @@ async def _is_sent(store: DynamoStore, event: Event) -> bool:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+async def test_a_send_whose_delivery_is_dropped_meanwhile_holds_nothing_up(tables: Tables) -> None:
+    """As a reminder is that is under way when the problem ends."""
+    service, clock = PagerDuty(), SystemClock()
+    async with receiving(answer=service.answer) as receiver:
+        options = options_of(service, receiver)
+        store = DynamoStore(await tables())
+        sink = StandsStill(options, FAILED_EVENT)
+        relay = Relay(store, [sink], clock)
+        await store.open()
+        try:
+            await store.set_sinks(["pd"], _now())
+            await store.commit([Entry(NETWORK.id, Record(sequence=1), [(FAILED_EVENT, ["pd"])])], _now())
+            async with running(relay.run()):
+                relay.wake()
+                await sink.stands.wait()
+                (under_way,) = await store.due("pd", 1)
+                await store.settle([DeliveryOutcome(under_way, DeliveryState.DROPPED, "over")], _now())
+                await store.commit([Entry(NETWORK.id, Record(sequence=2), [(MENDED, ["pd"])])], _now())
+                relay.wake()
+                sink.goes_on.set()
+                went_on = time.monotonic()
+                await until(lambda: bool(service.resolved))
+                assert time.monotonic() - went_on < sink.limits.deadline
+        finally:
+            await relay.close()
+            await store.close()

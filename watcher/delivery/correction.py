@@ -10,7 +10,7 @@ import asyncio
 from structlog.typing import FilteringBoundLogger
 
 from watcher.core.ports import Delivery, Sink, Store, Verdict
-from watcher.delivery.incident_history import latest_sent
+from watcher.delivery.incident_history import latest_sent, was_tried_elsewhere
 from watcher.errors import SinkError, StoreError
 
 TRIES = 10
@@ -24,8 +24,10 @@ async def correct(late: Delivery, sink: Sink, store: Store, log: FilteringBoundL
     """
     corrected, reason = None, ""
     for _ in range(TRIES):
-        await asyncio.sleep(sink.limits.deadline)
         try:
+            if not await was_tried_elsewhere(late, store):
+                return
+            await asyncio.sleep(sink.limits.deadline)
             latest = await latest_sent(late, store)
             if latest is None or latest.id == corrected:
                 return

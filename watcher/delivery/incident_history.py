@@ -71,6 +71,12 @@ async def too_late(delivery: Delivery, limits: Limits, reader: Reader) -> str | 
     return OPEN_AGAIN if is_open else None
 
 
+async def was_tried_elsewhere(delivery: Delivery, reader: Reader) -> bool:
+    """Return whether a delivery that this daemon did not settle has an outcome: it was not dropped."""
+    found = await _deliveries(reader, delivery.sink, delivery.event, [DeliveryState.SENT, DeliveryState.DEAD])
+    return any(each.reminder == delivery.reminder for each in found)
+
+
 async def latest_sent(delivery: Delivery, reader: Reader) -> Delivery | None:
     """Return the last problem or end that the sink was sent of the subject after a delivery; None: there is none."""
     latest = None
