@@ -10,9 +10,19 @@ from typing import Any
 import pytest
 
 from tests.unit.conftest import minute
+from watcher.core.by_hand import ByHand
 from watcher.core.events import Event
 from watcher.core.model import Severity
-from watcher.core.routing import muted_by, route, wants_recorded, why_not
+from watcher.core.routing import (
+    active_mutes,
+    mute_of,
+    muted_by,
+    route,
+    route_any,
+    route_end,
+    wants_recorded,
+    why_not,
+)
 from watcher.core.settings import Mute, SinkSettings
 from watcher.core.windows import Window
 
@@ -148,6 +158,31 @@ def test_the_first_mute_that_holds_is_given() -> None:
     assert muted_by([], FAILED.type, FAILED.subject, minute(5)) is None
 
 
+def test_active_mutes_are_those_that_apply_now_each_until_it_ends_or_pauses() -> None:
+    of_window, later = Mute(when=Window(("mon",), end=time(9))), Mute(start=minute(6))
+    assert active_mutes((of_window, later), ByHand(), minute(5)) == (replace(of_window, until=minute(60)),)
+
+
+def test_the_mute_of_a_subject_is_the_first_that_applies_to_any_event_of_it() -> None:
+    mutes = [Mute(targets=("dev/*",)), Mute(targets=("prod/*",), events=("*.stalled",)), Mute()]
+    assert mute_of(mutes, FAILED.subject) is mutes[1]
+    assert mute_of(mutes[:1], FAILED.subject) is None
+
+
+def test_the_end_of_an_incident_is_for_the_sinks_that_were_sent_its_problems_unless_they_want_no_ends() -> None:
+    sinks = [SinkSettings("a", "stdout", events=("*.stalled",)), SinkSettings("b", "stdout", send_resolved=False)]
+    assert route_end(("removed", "b", "a"), sinks) == ("removed", "a")
+
+
+def test_an_event_of_any_of_several_types_is_for_the_sinks_that_take_one_of_them() -> None:
+    names = {"failed": "*.failed", "stalled": "*.stalled", "blocked": "*.blocked"}
+    sinks = [SinkSettings(name, "stdout", events=(glob,)) for name, glob in names.items()]
+    sinks += [SinkSettings("dev", "stdout", targets=("dev/*",)), SinkSettings("team", "stdout", labels={"team": "a"})]
+    types = ("watcher.sync.failed", "watcher.sync.blocked")
+    assert route_any(types, FAILED.subject, {"team": "a"}, sinks) == ("failed", "blocked", "team")
+    assert route_any((), FAILED.subject, {"team": "a"}, sinks) == ()
+
+
 def recorded(**data: Any) -> Event:
     return replace(FAILED, body=json.dumps({"data": {"target": {"labels": {"team": "platform"}}, **data}}))
 
@@ -162,6 +197,7 @@ def recorded(**data: Any) -> Event:
         (recorded(), {"targets": ("prod/*",)}, True),
         (recorded(), {"targets": ("test/*",)}, False),
         (recorded(muted={"reason": None, "until": None}), {}, False),
+        (replace(FAILED, body='{"data": {"target": {}}}'), {"labels": {"team": "platform"}}, False),
         (replace(FAILED, body='{"data": {"endpoint": {}}}'), {}, True),
         (replace(FAILED, body='{"data": {"endpoint": {}}}'), {"labels": {"team": "platform"}}, False),
     ],

@@ -141,6 +141,7 @@ def test_what_aws_does_not_show_any_more_is_not_active() -> None:
 
 def test_the_last_text_is_that_of_a_failure_only() -> None:
     assert last_failure(an_attempt(1, "FAILED", "first", "last")) == "last"
+    assert last_failure(an_attempt(1, "FAILED", "first", "")) == "first"
     assert last_failure(an_attempt(1, "FAILED")) == ""
     assert last_failure(an_attempt(1, "SUCCEEDED", "fine")) == ""
     assert last_failure(None) == ""
