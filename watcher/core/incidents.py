@@ -140,7 +140,7 @@ def _step(before: Incident | None, event: "Event", labels: Mapping[str, str], *,
 def _ended(event: "Event", held: Sequence[str], *, blocked: bool) -> set[Problem]:
     if event.type == _UNBLOCKED and blocked:
         return set()
-    if Problem.STALLED in held and event.type.startswith("watcher.sync.") and event.type not in _ENDED_BY:
+    if Problem.STALLED in held and event.type not in _ENDED_BY:
         return {Problem.STALLED} if json.loads(event.body)["data"].get("new_attempt") else set()
     return _ENDED_BY.get(event.type, set())
 
