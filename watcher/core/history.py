@@ -160,4 +160,4 @@ def moment_of(row: HistoryRow) -> datetime:
 
 def place_of(moment: datetime) -> str:
     """Return the least text of a time in this second or later: rows from it on are selected by comparing texts."""
-    return rfc3339(moment)[: len("2026-11-23T08:00:00")]
+    return rfc3339(moment.replace(microsecond=0)).removesuffix("Z")

@@ -54,7 +54,7 @@ class Replay:
                 end was recorded before they were read.
         """
         entries = []
-        for incident_id in [*self.problems.keys() - self.settled]:
+        for incident_id in [each for each in self.problems if each not in self.settled]:
             subject = self.subjects[incident_id]
             record = records.get(subject, Record())
             incident = record.incident

@@ -57,6 +57,12 @@ def test_a_mute_holds_back_from_when_it_is_read_until_it_ends(mute: HandMute, no
     assert (mute_of(active_mutes((), made, minute(now)), "a/b") is not None) == muted
 
 
+def test_a_mute_made_by_hand_has_its_id_and_its_author_beside_what_it_is_of() -> None:
+    of_failures = replace(MUTE, events=("*.failed",))
+    mute = Mute(("*",), ("*.failed",), until=minute(6), reason="planned", id="1a", by="ada")
+    assert all_mutes((), ByHand((of_failures, ENDED))) == (mute,)
+
+
 def test_a_mute_of_the_configuration_comes_first() -> None:
     configured = Mute(reason="always")
     assert muted_by(all_mutes((configured,), ByHand((MUTE,))), FAILED, "a", minute(5)) == configured

@@ -52,6 +52,7 @@ def test_a_long_reason_is_cut() -> None:
         ("https://hc-ping.com/1-2", "https://hc-ping.com/1-2/fail"),
         ("https://hc-ping.com/1-2/", "https://hc-ping.com/1-2/fail"),
         ("https://hc-ping.com/key/slug?create=1", "https://hc-ping.com/key/slug/fail?create=1"),
+        ("https://hc-ping.com/X", "https://hc-ping.com/X/fail"),
         ("https://monitor", "https://monitor/fail"),
     ],
 )
@@ -63,9 +64,9 @@ def test_fail_is_appended_to_the_path_before_the_query(url: str, fail_url: str) 
     ("fail_url", "filled"),
     [
         ("https://a/fail", "https://a/fail"),
-        ("https://a/push?status=down&msg={reason}", "https://a/push?status=down&msg=x%3A%20a%26b"),
-        ("https://a/{reason}/{reason}", "https://a/x%3A%20a%26b/x%3A%20a%26b"),
+        ("https://a/push?status=down&msg={reason}", "https://a/push?status=down&msg=x%3A%20a%2Fb"),
+        ("https://a/{reason}/{reason}", "https://a/x%3A%20a%2Fb/x%3A%20a%2Fb"),
     ],
 )
 def test_the_reason_is_escaped_where_the_url_has_it(fail_url: str, filled: str) -> None:
-    assert with_reason(fail_url, "x: a&b") == filled
+    assert with_reason(fail_url, "x: a/b") == filled

@@ -29,7 +29,7 @@ from watcher.polling.observations import observe_answer, observe_removal
 LABELS = TARGET.labels
 
 
-def history(*answers: tuple[Attempt, Attempt | None]) -> list[Sequence[HistoryRow]]:
+def history(*answers: tuple[Attempt | None, Attempt | None]) -> list[Sequence[HistoryRow]]:
     """The rows of each commit, where one answer arrives each minute."""
     record, found = Record(), []
     for now, (latest, success) in enumerate(answers, 1):
@@ -53,6 +53,14 @@ def test_a_row_is_written_when_an_attempt_is_first_seen_and_when_its_status_chan
         [row(1, SUCCEEDED, 180)],
         [],
     ]
+
+
+def test_how_long_an_attempt_lasted_that_had_ended_when_it_was_first_seen_is_not_known() -> None:
+    assert history((an_attempt(0, FAILED), None)) == [[row(0, FAILED, first_seen=True)]]
+
+
+def test_the_first_attempt_of_a_target_that_had_never_synced_has_a_row() -> None:
+    assert history((None, None), (an_attempt(1), None)) == [[], [row(1, SUCCEEDED, 60)]]
 
 
 def test_a_success_between_two_polls_has_a_row_of_its_own_before_that_of_the_new_attempt() -> None:
@@ -80,8 +88,8 @@ def test_the_row_of_an_incident_says_that_its_target_was_removed() -> None:
     removal = observe_removal(TARGET, record, minute(9))
     assert removal is not None
     (ended,) = entry(removal, before=record, now=9).history
-    assert isinstance(ended, IncidentRow)
-    assert (ended.removed, ended.closed_at) == (True, minute(9))
+    assert record.incident is not None
+    assert ended == IncidentRow(TARGET.id, record.incident.id, minute(1), minute(9), removed=True, labels=LABELS)
 
 
 ATTEMPT = {
@@ -120,7 +128,7 @@ def test_a_row_is_found_by_the_start_of_its_attempt_or_the_end_of_its_incident(f
 
 
 def test_rows_from_a_second_on_are_those_whose_texts_are_not_less_than_its_place() -> None:
-    place = place_of(minute(1).replace(microsecond=7))
+    place = place_of(minute(1).replace(microsecond=500_000))
     times = [rfc3339(minute(1).replace(microsecond=microsecond)) for microsecond in (0, 7, 120_000)]
     assert [time >= place for time in (*times, rfc3339(minute(2)))] == [True] * 4
     assert rfc3339(minute(1) - timedelta(microseconds=1)) < place

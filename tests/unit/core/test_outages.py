@@ -15,6 +15,7 @@ THROTTLED = EndpointUnreadable("ThrottlingException", "slow down", passing=True,
 
 
 def test_a_streak_keeps_when_it_began_and_tells_its_last_failure() -> None:
+    assert lengthen(None, REFUSED, minute(1)) == FailureStreak(minute(1), "ConnectionFailed", "refused", 1, OWN, 0)
     assert lengthen(None, REFUSED, minute(1)).outage() == Outage(minute(1), "ConnectionFailed", "refused", 1)
     streak = lengthen(lengthen(lengthen(None, REFUSED, minute(1)), REFUSED, minute(2)), THROTTLED, minute(3))
     assert streak.outage() == Outage(minute(1), "ThrottlingException", "slow down", 3)

@@ -87,7 +87,7 @@ BLOCKED = ReportedProblem("watcher.sync.blocked", "blocker-2")
 def test_a_blocked_target_has_the_problem_of_its_newest_blocker_beside_that_of_its_sync(
     record: Record, problems: list[ReportedProblem]
 ) -> None:
-    blockers = (a_blocker("blocker-1"), a_blocker("blocker-2"))
+    blockers = tuple(a_blocker(f"blocker-{number}") for number in range(3))
     assert list(problems_of(replace(record, blockers=blockers))) == problems
 
 
@@ -188,7 +188,17 @@ def test_a_reminder_is_due_an_interval_after_the_last_delivery_of_the_requested_
     assert due(request, json.dumps({"data": data}), last, now) == number
 
 
-@pytest.mark.parametrize("body", ["[]", '{"data":[]}', '{"data":{"attempt":1}}', '{"data":{"error":1}}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[]",
+        '{"data":[]}',
+        '{"data":{"blocker":1}}',
+        '{"data":{"connection":1}}',
+        '{"data":{"attempt":1}}',
+        '{"data":{"error":1}}',
+    ],
+)
 def test_a_body_that_is_not_an_event_is_named_in_the_error(body: str) -> None:
     request = ReminderRequest("ops", "a/b", "watcher.sync.failed", "2026-11-23T08:00:00Z", 60.0)
     with pytest.raises(ValueError, match=r"^event\.body"):

@@ -79,6 +79,16 @@ def test_the_problems_of_an_open_incident_are_queued_by_the_commit_that_notes_th
     assert replay.unsettled() == set()
 
 
+def test_of_several_incidents_the_problems_of_those_that_are_open_are_queued() -> None:
+    replay = Replay(ERRORS)
+    selected(replay, PROBLEM, an_event("5", FAILED, "j"), an_event("6", FAILED, "k"))
+    made = replay.entries(open_incidents(j="j", k="k"))
+    assert [entry.released for entry in made] == [[("5", ("new",))], [("6", ("new",))]]
+    assert replay.unsettled() == {"subject of j", "subject of k"}
+    assert replay.committed(made) == 2
+    assert replay.unsettled() == set()
+
+
 def test_an_incident_of_an_earlier_version_goes_on_without_a_note_of_which_sinks_were_sent_it() -> None:
     replay = Replay(ERRORS)
     selected(replay, PROBLEM)

@@ -11,9 +11,11 @@ from watcher.core.ports import Delivery, DeliveryState, SendOutcome, Verdict
 from watcher.core.retry_policy import (
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,
+    MAX_RETRY_AFTER_SECONDS,
     after_try,
     longest_pause,
     longest_series,
+    seconds_until,
 )
 
 DAY = 86400.0
@@ -29,6 +31,21 @@ def answer(verdict: Verdict = Verdict.LATER, subject: str = "a", **delivery: Any
 def test_pauses_double_from_the_first_to_the_longest(failures: int, pause: float) -> None:
     assert longest_pause(failures) == pause
     assert FIRST_PAUSE_SECONDS <= pause <= LONGEST_PAUSE_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("next_try", "seconds"),
+    [
+        (0.0, 0.0),
+        (90.0, 0.0),
+        (100.0, 0.0),
+        (100.5, 0.5),
+        (100.0 + MAX_RETRY_AFTER_SECONDS, MAX_RETRY_AFTER_SECONDS),
+        (100.5 + MAX_RETRY_AFTER_SECONDS, 0.0),  # it was planned before the clock was set back
+    ],
+)
+def test_a_lane_is_due_at_its_next_try_unless_that_is_too_far_away(next_try: float, seconds: float) -> None:
+    assert seconds_until(next_try, 100.0) == seconds
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])

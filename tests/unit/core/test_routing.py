@@ -12,7 +12,7 @@ import pytest
 from tests.unit.conftest import minute
 from watcher.core.by_hand import ByHand
 from watcher.core.events import Event
-from watcher.core.model import Severity
+from watcher.core.model import DIGEST_EVENT, Severity
 from watcher.core.routing import (
     active_mutes,
     mute_of,
@@ -108,6 +108,11 @@ def test_what_went_wrong_is_an_error_and_the_rest_information(event_type: str, *
 def test_why_a_sink_is_not_to_have_an_event_is_given(asked_for: dict[str, Any], why: str | None) -> None:
     sink = SinkSettings("ops", "stdout", **asked_for)
     assert why_not(sink, FAILED.type, FAILED.subject, {"team": "platform", "tier": "1"}) == why
+
+
+def test_a_digest_is_for_no_sink_by_its_filters() -> None:
+    why = why_not(SinkSettings("ops", "stdout"), DIGEST_EVENT, "digest", {})
+    assert why == "a digest is sent to the sinks that `digest.to` names"
 
 
 def test_that_an_event_is_not_severe_enough_is_given() -> None:

@@ -42,6 +42,11 @@ def config(*sinks: SinkSettings, mutes: tuple[Mute, ...] = ()) -> Config:
             FAILED,
             (True, "its filters let it through: `events`, `labels`, `min_severity`", False),
         ),
+        (
+            replace(OPS, events=("*",), targets=("prod/*",)),
+            FAILED,
+            (True, "its filters let it through: `events`, `targets`", False),
+        ),
         (replace(OPS, targets=("dev/*",)), FAILED, (False, f"its `targets` do not match {NETWORK.id}", False)),
         (
             replace(OPS, labels={"team": "shop"}),
@@ -71,6 +76,7 @@ def test_an_answer_says_why_a_sink_gets_an_event_or_not(
     [
         (Mute(("prod/*",)), "the event is muted"),
         (Mute(("prod/*",), until=minute(6)), "the event is muted until 2026-11-23 08:06:00 UTC"),
+        (Mute(("prod/*",), ("*.failed",)), "the event is muted"),
         (Mute(("prod/*",), reason="a move"), "the event is muted (a move)"),
         (
             Mute(("prod/*",), reason="a move", when=Window(("mon",), end=time(9))),
@@ -81,6 +87,11 @@ def test_an_answer_says_why_a_sink_gets_an_event_or_not(
 def test_an_answer_names_the_mute_that_holds_an_event_back(mute: Mute, why: str) -> None:
     question = Question(FAILED, NETWORK, minute(5))
     assert answer(question, config(OPS, mutes=(mute,))) == (Routed(OPS, sent=False, why=why),)
+
+
+def test_an_answer_names_all_that_keeps_an_event_from_a_sink() -> None:
+    (routed,) = answer(Question(FAILED, NETWORK, minute(5)), config(replace(OPS, targets=("dev/*",)), mutes=(Mute(),)))
+    assert routed.why == f"its `targets` do not match {NETWORK.id}; the event is muted"
 
 
 def test_an_answer_is_for_the_time_of_the_question() -> None:

@@ -122,7 +122,7 @@ def test_a_target_that_is_retried_with_an_open_incident_comes_after_the_wrong_on
     found = sorted(rows, key=lambda row: urgency(row[0], incident=row[1]))
     calm = ["never_synced", "not_seen", "active", "succeeded", "available"]
     assert [status for status, _ in found[:12:2]] == [each for each in Status if each not in calm]
-    assert [status for status, incident in found[12:] if incident] == calm == [each for each, _ in found[17:]]
+    assert found[12:] == [(Status(status), incident) for incident in (True, False) for status in calm]
 
 
 def test_an_attempt_is_stalled_only_by_its_own_beginning() -> None:
