@@ -133,8 +133,8 @@ class Database:
         version = version_of(self.connection)
         refuse_unknown(version, self.path)
         if version < VERSION:
-            raise StoreError(f"{self.path}: an older version wrote it, or it is just being created; start "
-                             "`watcher run`, which upgrades it, or try again")  # fmt: skip
+            raise StoreError(f"{self.path}: an older version wrote it, or it is just being created; try again, or "
+                             "start `watcher run` first, which upgrades it")  # fmt: skip
 
     def _open_own(self, lock: FileLock) -> None:
         refuse_unusable(self.path)
