@@ -153,7 +153,7 @@ def refuse_replaced(files: Mapping[Path, os.stat_result]) -> None:
 
 def _status(path: Path) -> os.stat_result | None:
     try:
-        return path.stat()
+        return os.stat(path)  # noqa: PTH116  faster than `path.stat`
     except FileNotFoundError:
         return None
 

@@ -1,38 +1,20 @@
-"""The events and deliveries in SQL: which delivery is next, and what became of it.
-
-The row of a lane points to its oldest delivery, the only one that may be tried. A lane whose last try failed has a
-`next_try` in seconds since 1970; it is 0 if the lane may be tried at any time.
-"""
+"""The outbox in SQL: which deliveries wait, are no longer needed, or are given up, and when events are deleted."""
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable
 
 from watcher.core import reminders
 from watcher.core.events import Event
 from watcher.core.incidents import BEGUN_BY
-from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState, ReminderRequest
-from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, OVER, OVERDUE, REPLAYED, seconds_until
+from watcher.core.ports import ReminderRequest
+from watcher.core.retry_policy import OVER, OVERDUE, REPLAYED
 from watcher.stores.sqlite import by_hand
-from watcher.stores.sqlite.reader import checked, numbered
-from watcher.util.shapes import Optional, is_moment
+from watcher.stores.sqlite.lanes import advance
+from watcher.stores.sqlite.reader import numbered
 
 CHUNK = 5000
 """Rows that one transaction changes at most, so that a commit never waits long."""
-
-
-_FIELDS = """event.number, lane.sink, id, type, event.subject, time, body, recorded, delivery.reminder, tries, since,
-             failures, answer"""
-
-_DELIVERY = {
-    "recorded": is_moment, "reminder": int, "tries": int, "since": Optional(is_moment), "failures": int,
-    "answer": Optional(str),
-}  # fmt: skip
-
-_HEADS = f"""SELECT {_FIELDS} FROM lane JOIN event ON event.number = lane.number
-             JOIN delivery ON delivery.sink = lane.sink AND delivery.number = lane.number
-                          AND delivery.reminder = lane.reminder"""
 
 
 def add(
@@ -66,67 +48,6 @@ def release(connection: sqlite3.Connection, subject: str, event_id: str, sinks: 
         add(connection, row[0], subject, sinks)
 
 
-def due(connection: sqlite3.Connection, sink: str, limit: int) -> list[Delivery]:
-    """The sink's oldest waiting deliveries, in the order of their events."""
-    sql = f"""SELECT {_FIELDS} FROM delivery INDEXED BY delivery_waiting
-              JOIN event ON event.number = delivery.number
-              JOIN lane ON lane.sink = delivery.sink AND lane.subject = delivery.subject
-              WHERE delivery.sink = ? AND state = 'waiting'
-              ORDER BY delivery.number, delivery.reminder LIMIT ?"""
-    return [_delivery(row) for row in connection.execute(sql, (sink, limit))]
-
-
-def lane_heads(
-    connection: sqlite3.Connection, sink: str, now: float, limit: int, skip: Collection[str], failing: int | None
-) -> list[Delivery]:
-    """The deliveries to try next: the oldest of each lane that is due."""
-    skipped = {f"skip{at}": subject for at, subject in enumerate(skip)}
-    values = {"sink": sink, "now": now, "longest": now + MAX_RETRY_AFTER_SECONDS, "limit": limit, **skipped}
-    # Skipped subjects are left out before their events are read.
-    others = f"lane.subject NOT IN ({', '.join(f':{name}' for name in skipped)})"
-
-    def lanes(where: str, order: str) -> list[Delivery]:
-        sql = f"{_HEADS} WHERE lane.sink = :sink AND {where} AND {others} ORDER BY {order} LIMIT :limit"
-        return [*map(_delivery, connection.execute(sql, values))]
-
-    # Each is a range of `lane_next`, so that lanes that are not due are not even read.
-    failed = [*lanes("next_try > 0 AND next_try <= :now", "next_try"), *lanes("next_try > :longest", "next_try")]
-    found = failed[:failing] + lanes("next_try = 0", "lane.number")
-    return sorted(found, key=lambda each: (each.number, each.reminder))[:limit]
-
-
-def next_try(connection: sqlite3.Connection, sink: str, now: float, skip: Collection[str]) -> float | None:
-    """Seconds until `lane_heads` returns something; None: nothing waits."""
-    sql = "SELECT subject, next_try FROM lane WHERE sink = ? ORDER BY next_try LIMIT ?"
-    for subject, moment in connection.execute(sql, (sink, len(skip) + 1)):
-        if subject not in skip:
-            return seconds_until(moment, now)
-    return None
-
-
-def settle(connection: sqlite3.Connection, results: Iterable[DeliveryOutcome], now: float) -> None:
-    """Record the outcomes of tries."""
-    for result in results:
-        delivery = result.delivery
-        sink, subject = delivery.sink, delivery.event.subject
-        waits = result.state is DeliveryState.WAITING
-        known = connection.execute(
-            """UPDATE delivery SET state = ?, tries = tries + 1, tried = ?, ended = ?, answer = ?
-               WHERE sink = ? AND number = ? AND reminder = ? AND state = 'waiting'""",
-            (result.state, now, None if waits else now, result.answer, sink, delivery.number, delivery.reminder),
-        ).rowcount
-        if not known:  # it was dropped meanwhile
-            continue
-        if result.failing:
-            connection.execute(
-                """UPDATE lane SET failures = failures + 1, since = coalesce(since, ?), next_try = ?
-                   WHERE sink = ? AND subject = ?""",
-                (now, now + result.pause, sink, subject),
-            )
-        if not waits:
-            advance(connection, sink, subject, reset=not result.failing)
-
-
 def dead_letter(connection: sqlite3.Connection, sink: str, reason: str, now: float, before: float) -> int:
     """Turn up to `CHUNK` of what waits for a sink, and was recorded `before`, into dead letters; returns how many."""
     last = _last_recorded(connection, before)
@@ -140,8 +61,7 @@ def dead_letter(connection: sqlite3.Connection, sink: str, reason: str, now: flo
            RETURNING subject""",
         {"sink": sink, "reason": reason, "now": now, "before": before, "chunk": CHUNK, "last": last},
     ).fetchall()
-    for subject in {subject for (subject,) in rows}:
-        advance(connection, sink, subject)
+    advance(connection, {(sink, subject) for (subject,) in rows})
     return len(rows)
 
 
@@ -153,8 +73,7 @@ def call_off_reminders(connection: sqlite3.Connection, subject: str, now: float,
            RETURNING sink""",
         {"now": now, "over": OVER, "subject": subject, "sink": sink},
     ).fetchall()
-    for lane in {lane for (lane,) in rows}:
-        advance(connection, lane, subject)
+    advance(connection, {(lane, subject) for (lane,) in rows})
 
 
 def remind(connection: sqlite3.Connection, requests: Iterable[ReminderRequest], now: float) -> int:
@@ -249,24 +168,6 @@ def set_sinks(connection: sqlite3.Connection, sinks: Collection[str]) -> list[st
     return [sink for (sink,) in connection.execute("SELECT DISTINCT sink FROM lane") if sink not in sinks]
 
 
-def advance(connection: sqlite3.Connection, sink: str, subject: str, *, reset: bool = True) -> None:
-    """Let a lane point to its oldest delivery, or delete it; `reset`: it is not failing any more."""
-    head = connection.execute(
-        """SELECT number, reminder FROM delivery INDEXED BY delivery_lane
-           WHERE sink = ? AND subject = ? AND state = 'waiting'
-           ORDER BY number, reminder LIMIT 1""",
-        (sink, subject),
-    ).fetchone()
-    if head is None:
-        connection.execute("DELETE FROM lane WHERE sink = ? AND subject = ?", (sink, subject))
-        return
-    if reset:
-        sql = "INSERT OR REPLACE INTO lane (number, reminder, sink, subject) VALUES (?, ?, ?, ?)"
-    else:
-        sql = "UPDATE lane SET number = ?, reminder = ? WHERE sink = ? AND subject = ?"
-    connection.execute(sql, (*head, sink, subject))
-
-
 def _last_recorded(connection: sqlite3.Connection, before: float) -> int:
     """Return the number of the last event recorded until then: older ones are not looked for beyond it.
 
@@ -276,8 +177,3 @@ def _last_recorded(connection: sqlite3.Connection, before: float) -> int:
         "SELECT number FROM event WHERE recorded <= ? ORDER BY recorded DESC, number DESC LIMIT 1", (before,)
     ).fetchone()
     return int(row[0]) if row else 0
-
-
-def _delivery(row: Sequence[Any]) -> Delivery:
-    number, sink, *fields = row
-    return Delivery(number, sink, Event(*fields[:5]), *checked(_DELIVERY, fields[5:]))

@@ -14,7 +14,7 @@ from watcher.core.model import rfc3339
 from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState, Entry, ReminderRequest
 from watcher.core.retry_policy import REMOVED
 from watcher.core.state import Record
-from watcher.stores.sqlite import history, outbox
+from watcher.stores.sqlite import history, lanes, outbox
 from watcher.stores.sqlite.by_hand import SqliteHandWriter
 from watcher.stores.sqlite.database import Database
 from watcher.stores.sqlite.reader import SqliteReader, one_of
@@ -49,18 +49,18 @@ class SqliteStore(SqliteHandWriter, SqliteReader):
         await self.database.change(lambda connection: connection.executemany(sql, rows))
 
     async def due(self, sink: str, limit: int) -> list[Delivery]:
-        return await self.database.query(outbox.due, sink, limit)
+        return await self.database.query(lanes.due, sink, limit)
 
     async def lane_heads(
         self, sink: str, now: datetime, limit: int, skip: Collection[str] = (), failing: int | None = None
     ) -> list[Delivery]:
-        return await self.database.query(outbox.lane_heads, sink, now.timestamp(), limit, skip, failing)
+        return await self.database.query(lanes.lane_heads, sink, now.timestamp(), limit, skip, failing)
 
     async def next_try(self, sink: str, now: datetime, skip: Collection[str] = ()) -> float | None:
-        return await self.database.query(outbox.next_try, sink, now.timestamp(), skip)
+        return await self.database.query(lanes.next_try, sink, now.timestamp(), skip)
 
     async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> Collection[Delivery]:
-        await self.database.change(outbox.settle, results, now.timestamp())
+        await self.database.change(lanes.settle, results, now.timestamp())
         return ()  # no other daemon uses it
 
     async def waiting(self) -> Mapping[str, int]:
@@ -185,6 +185,5 @@ def _change(
             RETURNING sink, subject""",
         values,
     ).fetchall()
-    for lane in set(rows):
-        outbox.advance(connection, *lane)
+    lanes.advance(connection, set(rows))
     return len(rows)

@@ -1,0 +1,140 @@
+"""The lanes in SQL: which delivery is next, and what became of it.
+
+The row of a lane points to its oldest delivery, the only one that may be tried. A lane whose last try failed has a
+`next_try` in seconds since 1970; it is 0 if the lane may be tried at any time.
+"""
+
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+from watcher.core.events import Event
+from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState
+from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, seconds_until
+from watcher.stores.sqlite.reader import checked
+from watcher.util.shapes import MAX_SECONDS, Optional, is_moment
+
+_FIELDS = """event.number, lane.sink, id, type, event.subject, time, body, recorded, delivery.reminder, tries, since,
+             failures, answer"""
+
+_DELIVERY = {
+    "recorded": is_moment, "reminder": int, "tries": int, "since": Optional(is_moment), "failures": int,
+    "answer": Optional(str),
+}  # fmt: skip
+
+_HEAD = """SELECT number, reminder FROM delivery INDEXED BY delivery_lane
+           WHERE sink = ?1 AND subject = ?2 AND state = 'waiting' ORDER BY number, reminder LIMIT 1"""
+"""The oldest delivery of a lane."""
+
+_HEADS = f"""SELECT {_FIELDS} FROM lane JOIN event ON event.number = lane.number
+             JOIN delivery ON delivery.sink = lane.sink AND delivery.number = lane.number
+                          AND delivery.reminder = lane.reminder"""
+
+
+def due(connection: sqlite3.Connection, sink: str, limit: int) -> list[Delivery]:
+    """The sink's oldest waiting deliveries, in the order of their events."""
+    sql = f"""SELECT {_FIELDS} FROM delivery INDEXED BY delivery_waiting
+              JOIN event ON event.number = delivery.number
+              JOIN lane ON lane.sink = delivery.sink AND lane.subject = delivery.subject
+              WHERE delivery.sink = ? AND state = 'waiting'
+              ORDER BY delivery.number, delivery.reminder LIMIT ?"""
+    return [_delivery(row) for row in connection.execute(sql, (sink, limit))]
+
+
+def lane_heads(
+    connection: sqlite3.Connection, sink: str, now: float, limit: int, skip: Collection[str], failing: int | None
+) -> list[Delivery]:
+    """The deliveries to try next: the oldest of each lane that is due."""
+    skipped = {f"skip{at}": subject for at, subject in enumerate(skip)}
+    values = {"sink": sink, "now": now, "longest": now + MAX_RETRY_AFTER_SECONDS, "limit": limit, **skipped}
+    # Skipped subjects are left out before their events are read.
+    others = f"lane.subject NOT IN ({', '.join(f':{name}' for name in skipped)})"
+
+    def lanes(where: str, order: str) -> list[Delivery]:
+        sql = f"{_HEADS} WHERE lane.sink = :sink AND {where} AND {others} ORDER BY {order} LIMIT :limit"
+        return [*map(_delivery, connection.execute(sql, values))]
+
+    # Each is a range of `lane_next`, so that lanes that are not due are not even read.
+    (latest,) = connection.execute("SELECT max(next_try) FROM lane WHERE sink = ?", (sink,)).fetchone()
+    failed = lanes("next_try > 0 AND next_try <= :now", "next_try") if latest else []
+    failed += lanes("next_try > :longest", "next_try") if latest else []
+    found = failed[:failing] + lanes("next_try = 0", "lane.number")
+    return sorted(found, key=lambda each: (each.number, each.reminder))[:limit]
+
+
+def next_try(connection: sqlite3.Connection, sink: str, now: float, skip: Collection[str]) -> float | None:
+    """Seconds until `lane_heads` returns something; None: nothing waits."""
+    sql = "SELECT subject, next_try FROM lane WHERE sink = ? ORDER BY next_try LIMIT ?"
+    for subject, moment in connection.execute(sql, (sink, len(skip) + 1)):
+        if subject not in skip:
+            return seconds_until(moment, now)
+    return None
+
+
+def settle(connection: sqlite3.Connection, results: Iterable[DeliveryOutcome], now: float) -> None:
+    """Record the outcomes of tries, in their order, except of deliveries that were dropped meanwhile."""
+    for failing, group in groupby(results, key=lambda result: result.failing):
+        some = [*group]
+        connection.executemany(
+            """UPDATE delivery SET state = ?, tries = tries + 1, tried = ?, ended = ?, answer = ?
+               WHERE sink = ? AND number = ? AND reminder = ? AND state = 'waiting'""",
+            [
+                (each.state.value, now, None if each.state is DeliveryState.WAITING else now, each.answer, *_key(each))
+                for each in some
+            ],
+        )
+        if failing:
+            connection.executemany(
+                """UPDATE lane SET failures = failures + 1, since = coalesce(since, ?1), next_try = ?2
+                   WHERE sink = ?3 AND subject = ?4 AND EXISTS (
+                     SELECT 1 FROM delivery WHERE sink = ?3 AND number = ?5 AND reminder = ?6 AND tried = ?1)""",
+                [
+                    (now, now + each.pause, each.delivery.sink, each.delivery.event.subject, *_key(each)[1:])
+                    for each in some
+                ],
+            )
+        ended = {
+            (each.delivery.sink, each.delivery.event.subject)
+            for each in some
+            if each.state is not DeliveryState.WAITING
+        }
+        advance(connection, ended, reset=not failing)
+
+
+def advance(connection: sqlite3.Connection, lanes: Iterable[tuple[str, str]], *, reset: bool = True) -> None:
+    """Let lanes (sink and subject) point to their oldest deliveries, or delete them; `reset`: they no longer fail."""
+    changed = sorted(lanes)
+    if reset:
+        connection.executemany("DELETE FROM lane WHERE sink = ? AND subject = ?", changed)
+        connection.executemany(
+            f"INSERT INTO lane (sink, subject, number, reminder) SELECT ?1, ?2, * FROM ({_HEAD})", changed
+        )
+    else:
+        connection.executemany(f"DELETE FROM lane WHERE sink = ?1 AND subject = ?2 AND NOT EXISTS ({_HEAD})", changed)
+        connection.executemany(
+            f"UPDATE lane SET (number, reminder) = ({_HEAD}) WHERE sink = ?1 AND subject = ?2", changed
+        )
+
+
+def _key(result: DeliveryOutcome) -> tuple[str, int, int]:
+    delivery = result.delivery
+    return delivery.sink, delivery.number, delivery.reminder
+
+
+def _delivery(row: Sequence[Any]) -> Delivery:
+    number, sink, *fields = row
+    if not _is_usual(*fields[5:]):
+        checked(_DELIVERY, fields[5:])
+    return Delivery(number, sink, Event(*fields[:5]), *fields[5:])
+
+
+def _is_usual(recorded: Any, reminder: Any, tries: Any, since: Any, failures: Any, answer: Any) -> bool:
+    """Return whether `checked` need not look at the values of a delivery that was never tried, as most are."""
+    return (
+        type(recorded) is float
+        and 0.0 <= recorded < MAX_SECONDS
+        and type(reminder) is type(tries) is type(failures) is int
+        and reminder >= 0 == tries == failures
+        and since is answer is None
+    )
