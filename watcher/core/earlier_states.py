@@ -64,7 +64,7 @@ def _problems(subject: str, record: Record) -> Iterator[_Problem]:
         yield _problem(connection.since, "unavailable", subject, "connection.unavailable", connection.status, times)
     if known is None or (attempt := known.attempt) is None:
         return
-    if known.failures and known.last_failure is not None:
+    if known.last_failure is not None:
         at = _first_failure(known, known.last_failure)
         yield _problem(at, "failed", subject, "sync.failed", rfc3339(at), FAILED, _times(known, at, FAILED))
     if known.stalled == attempt.started_at and attempt.status not in (SUCCEEDED, FAILED):

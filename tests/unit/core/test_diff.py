@@ -14,12 +14,12 @@ import pytest
 from tests.unit.conftest import a_snapshot, an_attempt, minute
 from watcher.core.diff import Change, Reason, diff
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, FirstSeen, Snapshot
+from watcher.core.state import Known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from watcher.core.diff import Comparison
-    from watcher.core.state import Known
 
     Answer = tuple[float, str] | tuple[float, str, float] | None
 
@@ -423,6 +423,11 @@ def test_the_known_state_has_what_the_last_answer_showed_beside_its_attempt() ->
         known = diff(known, answer, now=minute(9), stalled_after=NEVER).known
         assert known.desired_state == {"sha": f"desired-{number}"}
         assert known.latest_successful == (an_attempt(0) if number else None)
+
+
+def test_a_target_that_never_synced_is_known_since_its_first_answer() -> None:
+    first, second = outcomes(None, None)
+    assert first.known == second.known == Known(None, minute(100), a_snapshot(None).desired_state)
 
 
 @pytest.mark.parametrize("first", [None, (1, SUCCEEDED)])

@@ -2,17 +2,17 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.unit.conftest import a_blocker, a_snapshot, an_attempt, minute
 from watcher.core.blockers import BlockerChange
 from watcher.core.connections import PENDING
-from watcher.core.event_ids import incident_id
+from watcher.core.event_ids import id_of, incident_id
 from watcher.core.events import Event, blocker_event, outage_event
-from watcher.core.model import FAILED, IN_PROGRESS, Attempt, EndpointKey, FirstSeen, Snapshot
-from watcher.core.state import Incident, KnownConnection, Outage, Record, dump, load
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, EndpointKey, FirstSeen, Snapshot, rfc3339
+from watcher.core.state import Incident, Known, KnownConnection, Outage, Record, Taken, dump, load
 from watcher.polling.observations import observe_answer
 from watcher.sources.codeconnections import stack
 
@@ -89,6 +89,56 @@ def test_a_connection_that_is_not_available_has_an_open_incident() -> None:
     assert (found.opened_at, found.problems) == (minute(3), ("unavailable",))
     again = Record(None, 2, connection=KnownConnection("AVAILABLE", minute(3), {PENDING: 1, "AVAILABLE": 1}))
     assert read(again, "a/b/connection/c") is None
+
+
+ONE, OTHER = rfc3339(minute(1)), Taken(minute(0), FAILED, 3)
+RUNNING = Known(an_attempt(1, IN_PROGRESS), minute(5), stalled=minute(1))
+FAILING = Known(an_attempt(1, FAILED), minute(5), failures=1, last_failure=minute(1))
+RECOVERED = Taken(minute(0.5), SUCCEEDED, 1)
+NAMELESS = a_blocker(created_at=None)
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+def connected(**times: int) -> Record:
+    return Record(connection=KnownConnection(PENDING, minute(1), times))
+
+
+@pytest.mark.parametrize(
+    ("record", "began", "event"),
+    [
+        (connected(PENDING=2), minute(1), ("connection.unavailable", "PENDING", 2)),
+        (connected(), minute(1), ("connection.unavailable", "PENDING", 1)),
+        (Record(RUNNING), minute(1), ("sync.stalled", ONE, "IN_PROGRESS", 1)),
+        (
+            Record(replace(RUNNING, taken=(OTHER, Taken(minute(1), IN_PROGRESS, 2)))),
+            minute(1),
+            ("sync.stalled", ONE, "IN_PROGRESS", 2),
+        ),
+        (Record(FAILING), minute(1), ("sync.failed", ONE, "FAILED", 1)),
+        (
+            Record(replace(FAILING, taken=(OTHER, RECOVERED, Taken(minute(1), FAILED, 2)))),
+            minute(1),
+            ("sync.failed", ONE, "FAILED", 2),
+        ),
+        (
+            Record(replace(FAILING, taken=(OTHER, Taken(minute(1), FAILED, 2)))),
+            minute(0),
+            ("sync.failed", rfc3339(minute(0)), "FAILED", 3),
+        ),
+        (Record(Known(None, minute(5)), blockers=(NAMELESS,)), minute(5), ("sync.blocked", "blocker-1", "ACTIVE")),
+        (Record(blockers=(NAMELESS,)), LONG_AGO, ("sync.blocked", "blocker-1", "ACTIVE")),
+    ],
+    ids=["connection", "connection-not-counted", "stalled-not-counted", "stalled-twice", "failed-not-counted",
+         "failed-twice", "failed-before", "blocker-without-a-time", "blocker-and-nothing-else"],
+)  # fmt: skip
+def test_an_incident_began_with_the_problem_and_is_named_after_the_event_that_reported_it(
+    record: Record, began: datetime, event: tuple[str, str | int]
+) -> None:
+    found = read(replace(record, sequence=1))
+    assert found is not None
+    event_type, *identity = event
+    event_id = id_of([TARGET.id, f"watcher.{event_type}", *identity])
+    assert (found.opened_at, found.id) == (began, incident_id(event_id))
 
 
 def test_the_problem_that_began_first_opened_the_incident() -> None:
