@@ -1,0 +1,52 @@
+"""What a sink is sent that was removed and is in the configuration again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.unit.conftest import minute
+from watcher.core.events import Event
+from watcher.core.ports import DeliveryRecord, DeliveryState
+from watcher.core.returned_sinks import owed_again
+from watcher.core.settings import SinkSettings
+from watcher.core.state import Incident, Record
+
+FAILED, SUCCEEDED = "watcher.sync.failed", "watcher.sync.succeeded"
+OPEN = Record(incident=Incident("i", minute(1), ("failed",)))
+OPS = SinkSettings("ops", "stdout")
+SILENT = SinkSettings("ops", "stdout", send_resolved=False)
+
+
+def removed(
+    event_type: str, incident: str | None = "i", state: str = "ongoing", *, sink: str = "ops", reminder: int = 0
+) -> DeliveryRecord:
+    body = json.dumps({"data": {"incident": incident and {"id": incident, "state": state}}})
+    event = Event("1", event_type, "s", "2026-11-23T08:00:00Z", body)
+    return DeliveryRecord(event, sink, DeliveryState.DEAD, reminder, 0.0, 0, None, None, None)
+
+
+END = removed(SUCCEEDED, state="resolved")
+
+
+@pytest.mark.parametrize(
+    ("sink", "delivery", "record", "owed"),
+    [
+        pytest.param(OPS, removed(FAILED), OPEN, True, id="a problem of an open incident"),
+        pytest.param(SILENT, removed(FAILED), OPEN, True, id="a problem for a sink without ends"),
+        pytest.param(OPS, removed(FAILED), Record(), False, id="a problem that is over"),
+        pytest.param(OPS, removed(FAILED, "before"), OPEN, False, id="a problem of an incident before"),
+        pytest.param(OPS, removed("watcher.sync.queued"), OPEN, False, id="something else in an open incident"),
+        pytest.param(OPS, removed(SUCCEEDED, None), OPEN, False, id="an event outside an incident"),
+        pytest.param(OPS, removed(FAILED, sink="other"), OPEN, False, id="a problem of another sink"),
+        pytest.param(OPS, removed(FAILED, reminder=1), OPEN, False, id="a reminder"),
+        pytest.param(OPS, END, Record(), True, id="an end"),
+        pytest.param(OPS, END, OPEN, True, id="an end before another incident"),
+        pytest.param(SILENT, END, Record(), False, id="an end for a sink without ends"),
+    ],
+)
+def test_a_sink_that_is_back_is_sent_ends_and_the_problems_of_open_incidents(
+    sink: SinkSettings, delivery: DeliveryRecord, record: Record, *, owed: bool
+) -> None:
+    assert owed_again(sink, [delivery], {"s": record}.__getitem__) == ({"1": None} if owed else {})
