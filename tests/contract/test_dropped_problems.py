@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.contract.conftest import after, sent
+from tests.contract.conftest import NOW, after, sent
 from tests.contract.test_replay import NETWORK, OUT, Daemon
 from watcher.cli.dropped_ends import drop_ends
 from watcher.core.model import FAILED, SUCCEEDED, Severity
@@ -106,3 +106,14 @@ async def test_who_was_sent_an_incident_is_noted_before_other_filters_apply(stor
     await daemon.reload(OUT, replace(OPS, targets=("*/another",)))
     await daemon.shows(2, SUCCEEDED)
     assert await daemon.kept_for("ops") == [1, 2]
+
+
+async def test_a_sink_that_comes_back_with_a_replay_is_not_sent_the_end_of_what_was_dropped(store: Store) -> None:
+    daemon = Daemon(store)
+    await daemon.start(OUT, OPS)
+    await daemon.shows(1, FAILED)
+    await drops(daemon, 1, "ops")
+    await daemon.shows(2, SUCCEEDED)
+    await daemon.reload(OUT)
+    await daemon.reload(OUT, replace(OPS, replay_from=NOW))
+    assert await daemon.kept_for("ops") == [1]

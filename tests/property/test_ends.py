@@ -22,12 +22,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from tests.property.outside import START, Clock, CrashError, polls_all, sends_all
-from tests.support.ends_oracle import QUIET, MisroutedError, Receivers, judge
+from tests.support.ends_oracle import PROBLEMS, QUIET, MisroutedError, Receivers, is_end_of, judge
 from watcher.app.sink_changes import SinkChanges
+from watcher.cli.dropped_ends import drop_ends
 from watcher.core.by_hand import NOTHING_BY_HAND
 from watcher.core.events import outage_event
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, Blocker, EndpointKey, Severity, Snapshot, Target
-from watcher.core.ports import DeliveryQuery, EventQuery, Limits, SendOutcome, Verdict
+from watcher.core.ports import DeliveryQuery, DeliveryState, EventQuery, Limits, SendOutcome, Verdict
 from watcher.core.replays import Replay
 from watcher.core.routing import wants_recorded
 from watcher.core.settings import Account, Config, Mute, Retry, SinkSettings
@@ -205,6 +206,10 @@ class Ends(RuleBasedStateMachine):
     def an_operator_retries_dead_letters(self) -> None:
         self.runner.run(Operator(self.store.database).requeue([], None, self.clock.now()))
 
+    @rule(which=st.integers(0, 99), sink=st.sampled_from(NAMES))
+    def an_operator_drops_a_problem_that_did_not_arrive(self, which: int, sink: str) -> None:
+        self.runner.run(self._drop(which, sink))
+
     @rule()
     def the_daemon_is_started_again(self) -> None:
         self.runner.run(self._begin())
@@ -321,6 +326,27 @@ class Ends(RuleBasedStateMachine):
         relay = Relay(self.store, sinks, self.clock, dict.fromkeys((sink.name for sink in sinks), 1e9))
         for sink in sinks:
             await sends_all(relay._workers[sink.name], 50)
+
+    async def _drop(self, which: int, sink: str) -> None:
+        undelivered = DeliveryQuery([DeliveryState.WAITING, DeliveryState.DEAD], sink=sink, limit=10_000)
+        pending = [
+            each.event
+            for each in await self.store.deliveries(undelivered)
+            if each.event.type in PROBLEMS and (sink, each.event.body) not in self.receivers.got
+        ]
+        if not pending:
+            return
+        operator, now, problem = Operator(self.store.database), self.clock.now(), pending[which % len(pending)]
+        ends = [
+            event
+            for _, event in await self.store.events(EventQuery(limit=10_000, newest=False))
+            if is_end_of(event, problem)
+        ]
+        if len(await self.store.find(problem.id)) > 1 or any((sink, end.body) in self.receivers.got for end in ends):
+            return  # one of a target that left and came back may have arrived
+        await operator.drop(problem.id, sink, now)
+        self.receivers.is_dropped(sink, problem, ends[-1] if ends else None, self.config)
+        await drop_ends(operator, self.config, problem.id, now)
 
     async def _tidy(self) -> None:
         view: Any = SimpleNamespace(clock=self.clock, config=self.config)

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from watcher.core.ports import DeliveryState
 from watcher.core.routing import labels_of, why_not
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ class Receivers:
     _configured: dict[str, frozenset[str]] = field(default_factory=dict)
     """By the body of an event: the sinks that there were when it was recorded."""
 
+    dropped: set[tuple[str, str]] = field(default_factory=set)
+    """Problems that an operator dropped before the end was sent: a sink, and the body of an event."""
+
     def routed(self, entries: Iterable[Entry], config: Config) -> None:
         """Note whose filters let the events of `entries` through."""
         for entry in entries:
@@ -67,6 +71,15 @@ class Receivers:
         for sinks in self.held.values():
             sinks &= {sink.name for sink in config.sinks}
         self._replayed += [sink for sink in config.sinks if sink.name not in known and sink.replay_from is not None]
+
+    def is_dropped(self, sink: str, problem: Event, end: Event | None, config: Config) -> None:
+        """Note that an operator dropped a problem that did not arrive, before its end was sent, if there is one.
+
+        If the end was recorded before, the filters of now decide whether it stays pending.
+        """
+        self.dropped.add((sink, problem.body))
+        if end is not None and any(each.name == sink and _matches(each, end) for each in config.sinks):
+            self._own.add((sink, end.body))
 
     def arrived(self, sink: str, delivery: Delivery) -> None:
         """Note that a receiver took a delivery; it has one alert for a subject."""
@@ -97,6 +110,12 @@ def _lets_through(sink: SinkSettings, event: Event) -> bool:
     return why_not(sink, event.type, event.subject, labels_of(json.loads(event.body)["data"])) is None
 
 
+def is_end_of(event: Event, problem: Event) -> bool:
+    """Return whether an event resolved the incident of a problem."""
+    about, of = (json.loads(each.body)["data"]["incident"] or {} for each in (event, problem))
+    return event.subject == problem.subject and about.get("id") == of["id"] and about["state"] == "resolved"
+
+
 def _matches(sink: SinkSettings, event: Event) -> bool:
     return not _is_muted(event) and _lets_through(sink, event)
 
@@ -124,15 +143,16 @@ def judge(events: Iterable[Event], kept: Iterable[DeliveryRecord], receivers: Re
     Raises:
         MisroutedError: the promise is broken.
     """
-    queued = {(each.sink, each.event.body) for each in kept if not each.reminder}
+    of_events = [each for each in kept if not each.reminder]
+    queued = {(each.sink, each.event.body) for each in of_events if each.state is not DeliveryState.DROPPED}
     sinks = {sink for sink, _ in queued} | {sink.name for sink in config.sinks}
     told: dict[tuple[str, str], str] = {}
     opened: Counter[str] = Counter()
     for incident in _incidents(events):
         opened[incident.id] += 1
-        _judge_mutes(incident, receivers, queued)
+        _judge_mutes(incident, receivers, queued | receivers.dropped)
         for sink in sorted(sinks):
-            problems = [each for each in incident.problems if (sink, each.body) in queued]
+            problems = [each for each in incident.problems if (sink, each.body) in queued - receivers.dropped]
             if incident.end is not None:
                 ends = sink != QUIET or ((sink, incident.end.body) in queued and receivers.is_kept(sink, incident.end))
                 _judge_end(incident.end, sink, receivers, queued, owed=bool(problems) and ends)

@@ -21,8 +21,8 @@ from watcher.polling.told import noted, told_sinks
 
 log = structlog.get_logger()
 
-MAX_RESTORED = 10_000
-"""How many dead letters of removed sinks are looked at, the newest first."""
+MAX_RESTORED, MAX_DROPPED = 10_000, 10_000
+"""How many dead letters of removed sinks are looked at, and dropped deliveries of a sink that was there before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,9 @@ class SinkChanges:
 
         A crash leaves a part of it queued, of which the sink is sent the ends all the same; the next start repeats it.
         """
-        replay, count = Replay(sink), 0
+        query = DeliveryQuery([DeliveryState.DROPPED], sink.name, limit=MAX_DROPPED)
+        dropped = {each.event.id for each in await self.store.deliveries(query) if not each.reminder}
+        replay, count = Replay(sink, dropped), 0
         while True:
             count += await self.store.replay(sink.name, since, replay.wants)
             if not (subjects := replay.unsettled()):

@@ -6,7 +6,7 @@ open, and the commit that queues the problem adds the sink to those that were to
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from watcher.core.events import Event
@@ -23,6 +23,8 @@ class Replay:
     """Selects from the recorded events, in several passes over them, what one sink is sent."""
 
     sink: SinkSettings
+    dropped: Collection[str] = ()
+    """The ids of the events whose deliveries to the sink an operator dropped when it was there before."""
     problems: dict[str, dict[str, None]] = field(default_factory=dict)
     """By the id of an incident: the ids of its problem events that are for the sink, in their order."""
     subjects: dict[str, str] = field(default_factory=dict)
@@ -33,7 +35,8 @@ class Replay:
     def wants(self, event: Event) -> bool:
         """Return whether the sink is sent a recorded event now; called for all of them in their order, in each pass."""
         incident = json.loads(event.body)["data"].get("incident") or {}
-        matches, incident_id = wants_recorded(self.sink, event), incident.get("id")
+        matches = event.id not in self.dropped and wants_recorded(self.sink, event)
+        incident_id = incident.get("id")
         if matches and event.type in BEGUN_BY and incident_id is not None:
             self.problems.setdefault(incident_id, {})[event.id] = None
             self.subjects[incident_id] = event.subject
