@@ -172,6 +172,9 @@ class Receivers:
         Raises:
             MisledError: one shows something else.
         """
-        told = {each.name: incidents.judge(each.name, each.steps, told_all=each is self.always) for each in self.pagers}
+        told = {
+            each.name: incidents.judge(each.name, each.steps, kills + each.unanswered, told_all=each is self.always)
+            for each in self.pagers
+        }
         left = incidents.judge_messages(self.chat.states(), self.chat.unanswered + PARALLEL * kills)
         return {**told, "messages left": left}

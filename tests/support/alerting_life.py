@@ -204,7 +204,7 @@ class AlertingLife:
         async def content() -> dict[str, int]:
             incidents = Incidents.of(await self.events())
             verdict[:] = []
-            kills = sum(len(post.site.children) for post in self.fleet.posts)
+            kills = sum(bool(run.logged("watcher.started")) for post in self.fleet.posts for run in post.site.children)
             try:
                 told = self.receivers.judge(incidents, kills)
             except MisledError as error:
