@@ -38,8 +38,8 @@ MAX_GLOBS, MAX_TEXT = 5, 300
 LOOK_BACK = timedelta(days=1)
 """A sync that began up to so long before the last digest counts if it ended since then."""
 
-_WEEK_AND_MORE = 9
-"""Days: in so many, also one that a zone has skipped is not the only one on which a digest is due."""
+_DAYS_BACK = range(-1, 10)
+"""Days before the present one by UTC: a week, also if a zone is a day ahead or behind, or has skipped a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,11 @@ class Digest:
         return f"{named(self.days)}, {self.at:%H:%M} ({self.zone})"
 
     def last_due(self, now: datetime) -> datetime:
-        """Return the last moment up to `now` at which one was due, in UTC.
+        """Return the last moment up to `now` at which one was due; both are in UTC.
 
         That is when the clock first reads the time; if it skips the time on that day, the moment of the change.
         """
-        today = now.astimezone(self.zone).date()
-        days = (today + timedelta(days=1 - back) for back in range(_WEEK_AND_MORE + 1))
+        days = (now.date() - timedelta(days=back) for back in _DAYS_BACK)
         moments = (readings(self.zone, day, self.at)[0] for day in days if DAYS[day.weekday()] in self.days)
         return next(moment for moment in moments if moment <= now)
 

@@ -45,6 +45,8 @@ def utc(text: str) -> datetime:
         (Digest((), time(2, 30), zone=BERLIN), "2026-03-29T01:00", "2026-03-29T01:00"),
         (Digest((), time(2, 30), zone=BERLIN), "2026-03-29T00:59", "2026-03-28T01:30"),
         (Digest((), time(2, 30), zone=BERLIN), "2026-10-25T01:30", "2026-10-25T00:30"),
+        (Digest((), time(0), zone=ZoneInfo("Pacific/Kiritimati")), "2026-11-23T10:00", "2026-11-23T10:00"),
+        (Digest((), time(23), ("sun",), ZoneInfo("Pacific/Pago_Pago")), "2026-11-30T09:59", "2026-11-23T10:00"),
         (Digest((), time(8), ("fri",), ZoneInfo("Pacific/Apia")), "2011-12-30T10:00", "2011-12-30T10:00"),
     ],
 )
@@ -114,7 +116,7 @@ def test_a_digest_counts_what_ended_since_the_last_one_and_lists_the_worst_first
         AttemptRow(SHOP.id, SeenAttempt(minute(0), FAILED)),
         AttemptRow(SHOP.id, SeenAttempt(minute(-1), FAILED, 60)),
         AttemptRow(SHOP.id, SeenAttempt(minute(-1), FAILED, 59)),  # it ended before
-        AttemptRow(SHOP.id, SeenAttempt(minute(-1), FAILED)),  # nor is it known to have ended since
+        AttemptRow(SHOP.id, SeenAttempt(minute(-0.01), FAILED)),  # nor is it known to have ended since
         AttemptRow(NETWORK.id, SeenAttempt(minute(5), SUCCEEDED, 1)),
         AttemptRow(NETWORK.id, SeenAttempt(minute(6), FAILED, 1)),
         AttemptRow(NETWORK.id, SeenAttempt(minute(7), IN_PROGRESS)),
