@@ -57,7 +57,7 @@ class Walk:
                 self.site.config.write_text(faster, encoding="utf-8")
                 self.daemon = daemon = self.site.start("run")
                 await until(lambda: daemon.logged("watcher.started"), daemon.said)
-                await until(lambda: self.site.query("SELECT at FROM alive"), daemon.said)  # it has polled everything
+                await until(lambda: self.site.query("SELECT at FROM alive"), daemon.said)  # it is ready
             case ["watcher", *arguments, ">", name]:
                 _, out, said = await self.site.run(*arguments)
                 self._write(name, out)

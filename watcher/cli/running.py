@@ -106,7 +106,7 @@ async def liveness_of(reader: Reader, address: str) -> Liveness:
     if liveness.silent:
         shown = printable(redact(address))
         if liveness.as_of is None:
-            what = f"no daemon has polled everything yet since {shown} was created: the output may lack something"
+            what = f"no daemon has polled every endpoint yet since {shown} was created: the output may be incomplete"
         else:
             what = (
                 f"no daemon has updated {shown} for {ago(liveness.as_of, liveness.now)}: the output may be out of date"
