@@ -57,7 +57,7 @@ from watcher.core.settings import Mute
 from watcher.core.stamps import stamped
 from watcher.core.state import Incident, Known, Outage
 from watcher.sources import KINDS
-from watcher.sources.codeconnections import STACK, connection, stack
+from watcher.sources.codeconnections import REPOSITORY, STACK, connection, stack
 from watcher.sources.parsing import MAX_CONTEXT_BYTES, MAX_CONTEXTS
 from watcher.sources.proton import template
 from watcher.util.bounded_text import bounded
@@ -180,8 +180,25 @@ def test_the_event_of_a_blocker_has_the_blocker_and_the_sync_as_it_is() -> None:
     }
     assert data["attempt"] == failed["attempt"]
     assert data["previous_attempt"] == {"startedAt": "2026-11-23T08:01:00Z", "status": "FAILED", "sha": "sha-1"}
+    assert data["desired_state"] == a_revision("desired")
+    assert data["latest_successful"] == {"startedAt": "2026-11-23T08:00:00Z", "sha": "sha-0"}
     flags = ("new_attempt", "first_seen", "observed", "recovered", "recreated")
     assert [data[name] for name in flags] == [False, False, True, False, False]
+
+
+def test_the_event_of_a_blocker_counts_failures_only_if_the_sync_failed() -> None:
+    running = replace(KNOWN, attempt=an_attempt(3, IN_PROGRESS))
+    assert body_of(blocked_event(known=running))["data"]["consecutive_failures"] == 0
+
+
+def test_the_attempt_of_a_kind_whose_revisions_aws_does_not_report_has_none() -> None:
+    linked = REPOSITORY.target("default", "us-east-1", {"link": "6053346f", "branch": "main"})
+    attempt = body_of(event_of(linked))["data"]["attempt"]
+    assert attempt == {
+        "startedAt": "2026-11-23T08:01:00Z",
+        "status": "FAILED",
+        "events": [{"type": "SYNC", "event": "could not clone", "time": "2026-11-23T08:00:01Z"}],
+    }
 
 
 def test_without_an_attempt_what_describes_it_is_null() -> None:
