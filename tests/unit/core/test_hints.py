@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EAST, WEST = "us-east-1", "eu-west-1"
 SHOP = Repository("6053346f", "main")
 SOLO = Repository("77777777", "main")
+MOVED = Repository("99999999", "main")
 ROLE = "arn:aws:iam::111122223333:role/watcher"
 ACCOUNTS = {
     "prod": Account("prod", (EAST,), role_arn=ROLE),
@@ -40,6 +41,7 @@ TARGETS = [
     found("prod", "shop-a", SHOP, "org/shop"),
     found("prod", "shop-b", SHOP, "org/shop"),
     found("prod", "solo", SOLO, "org/solo"),
+    stack("dev", EAST, "moved", repository=MOVED, found={"repository": "org/moved", "branch": "before"}),
     stack("dev", EAST, "unlinked", found={"repository": "org/unlinked", "branch": "main"}),
     REPOSITORY.target("dev", EAST, {"link": "88888888", "branch": "main"}),
     template("prod", EAST, "SERVICE", "web", "1"),
@@ -74,6 +76,7 @@ def hint(**named: Any) -> Hint:
         (hint(repository="org/solo"), {"prod/us-east-1/stack/solo"}),
         (hint(link="unknown", repository="org/solo"), {"prod/us-east-1/stack/solo"}),
         (hint(repository="org/solo", branch="dev"), set()),
+        (hint(link="99999999", account=None), {"dev/us-east-1/stack/moved"}),
         (hint(repository="org/unlinked", account=None), {"dev/us-east-1/stack/unlinked"}),
         (hint(repository="org/unlinked", account=None, branch="dev"), set()),
         (hint(link="88888888", account=None), {"dev/us-east-1/repository/codeconnections/88888888/main"}),

@@ -132,6 +132,7 @@ def test_rows_from_a_second_on_are_those_whose_texts_are_not_less_than_its_place
     times = [rfc3339(minute(1).replace(microsecond=microsecond)) for microsecond in (0, 7, 120_000)]
     assert [time >= place for time in (*times, rfc3339(minute(2)))] == [True] * 4
     assert rfc3339(minute(1) - timedelta(microseconds=1)) < place
+    assert place == "2026-11-23T08:01:00"
 
 
 def test_labels_are_read_from_their_text() -> None:

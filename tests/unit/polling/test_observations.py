@@ -17,9 +17,9 @@ from watcher.core.events import blocker_event, discovery_event, outage_event, re
 from watcher.core.incidents import IncidentStep, State
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, EndpointKey, FirstSeen, Severity
 from watcher.core.outages import OWN, FailureStreak, lengthen
-from watcher.core.settings import Config, Mute, Retry, SinkOptions, SinkSettings
+from watcher.core.settings import Config, Http, Mute, Retry, SinkOptions, SinkSettings
 from watcher.core.stamps import stamped
-from watcher.core.state import Incident, Known, KnownConnection, Outage, Record
+from watcher.core.state import HeldBack, Incident, Known, KnownConnection, Outage, Record
 from watcher.errors import EndpointUnreadable
 from watcher.polling.observations import (
     Observation,
@@ -67,7 +67,7 @@ def test_a_status_of_a_connection_is_an_event_once_unless_it_is_available_at_fir
     assert told(observation) == expected
     assert observation.record.sequence == before.sequence + len(expected)
     assert observation.record.connection is not None
-    assert observation.record.connection.status == status
+    assert (observation.record.connection.status, observation.record.connection.since) == (status, minute(3))
     assert observe_connection(target, observation.record, minute(4)) is None, "nothing has changed"
 
 
@@ -329,6 +329,34 @@ def test_a_muted_event_opens_an_incident_all_the_same(two: Observation) -> None:
     made = entry(two, Mute())
     assert made.record.incident is not None
     assert [json.loads(event.body)["data"]["incident"] is None for event, _ in made.events] == [True, False]
+    failure = HeldBack("watcher.sync.failed", two.events[1].id, ("all", "errors", "platform"))
+    assert made.record.incident.held == (failure,)
+
+
+def test_an_event_that_begins_and_ends_no_problem_leaves_what_is_held_back_and_is_for_the_sinks_that_match() -> None:
+    held = (HeldBack("watcher.sync.failed", "1", ("all",)),)
+    before = Record(FAILING, 7, incident=Incident("7", minute(1), ("failed",), told=("others",), held=held))
+    observation, _ = observe_answer(TARGET, before, a_snapshot(an_attempt(3, IN_PROGRESS)), minute(5))
+    made = entry(observation, before=before)
+    assert made.record.incident == before.incident
+    assert [tuple(sinks) for _, sinks in made.events] == [("all", "platform")]
+
+
+def test_an_incident_goes_on_while_another_blocker_is_active() -> None:
+    blocked = Incident("7", minute(1), ("blocked",), told=())
+    before = Record(FAILING, 7, blockers=(a_blocker("1"), a_blocker("2")), incident=blocked)
+    made = entry(observe_blockers(TARGET, before, [a_blocker("2")], minute(5)), before=before)
+    assert made.record.incident == blocked
+
+
+def test_an_event_has_the_link_to_the_page_if_it_is_known(two: Observation) -> None:
+    http = Http("127.0.0.1", 8080, public_url="https://watcher.example.com")
+    made = entry_of(
+        TARGET.id, FAILED_BEFORE, two, minute(5), labels=TARGET.labels, traceparent=None, hand=NOTHING_BY_HAND,
+        config=Config("watcher.yaml", {}, (), Retry(), 3, SINKS, "memory://", http, 1.0, 1.0),
+    )  # fmt: skip
+    pages = [json.loads(event.body)["data"]["links"]["page"] for event, _ in made.events]
+    assert pages == [f"https://watcher.example.com/targets/{TARGET.id}"] * 2
 
 
 def test_an_entry_without_events_has_its_record_alone() -> None:
@@ -385,6 +413,9 @@ def sinks_of_end(*mutes: Mute, sinks: tuple[SinkSettings, ...] = SINKS, before: 
 
 def test_a_sink_that_was_sent_a_problem_is_sent_its_end_whatever_its_filters_say() -> None:
     assert sinks_of_end() == ("all", "errors", "platform", "others", "removed")
+    answer = a_snapshot(an_attempt(3, IN_PROGRESS), an_attempt(2, SUCCEEDED))
+    made = entry(observe_answer(TARGET, HELD, answer, minute(5))[0], before=HELD)
+    assert list(made.owed) == ["errors", "others", "removed"]
 
 
 def test_a_mute_keeps_the_end_of_a_problem_only_from_sinks_that_were_not_sent_the_problem() -> None:
@@ -400,6 +431,13 @@ def test_the_present_filters_show_which_sinks_were_sent_an_incident_of_an_earlie
     assert HELD.incident is not None
     earlier = replace(HELD, incident=replace(HELD.incident, told=None))
     assert sinks_of_end(Mute(), before=earlier) == ("all", "errors", "platform")
+    filters: dict[str, Any] = {
+        "of-stack": {"targets": ("*/stack/network",)},
+        "of-failures": {"events": ("*.failed",)},
+        "of-blockers": {"events": ("*.blocked",)},
+    }
+    sinks = tuple(SinkSettings(name, "stdout", **of) for name, of in filters.items())
+    assert sinks_of_end(Mute(), sinks=sinks, before=earlier) == ("of-stack", "of-failures")
 
 
 def test_a_problem_that_was_muted_from_beginning_to_end_is_sent_to_no_sink() -> None:
