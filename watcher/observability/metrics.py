@@ -145,12 +145,18 @@ class Metrics(Observer):
 
     def delivered(self, results: Sequence[DeliveryOutcome]) -> None:
         now = self._daemon.clock.now().timestamp()
+        for (sink, state), count in Tally((result.delivery.sink, result.state) for result in results).items():
+            if state in OUTCOMES:
+                self._deliveries.labels(sink, OUTCOMES[state]).inc(count)
+        durations: dict[str, list[float]] = {}
         for result in results:
             delivery = result.delivery
-            if result.state in OUTCOMES:
-                self._deliveries.labels(delivery.sink, OUTCOMES[result.state]).inc()
             if result.state is DeliveryState.SENT and not delivery.reminder:
-                self._delivery.labels(delivery.sink).observe(max(0.0, now - delivery.recorded))
+                durations.setdefault(delivery.sink, []).append(max(0.0, now - delivery.recorded))
+        for sink, seconds in durations.items():
+            observe = self._delivery.labels(sink).observe
+            for each in seconds:
+                observe(each)
 
     async def expose(self) -> bytes:
         """Return all metrics in Prometheus's text format; a store that does not respond leaves its gauges out."""

@@ -58,9 +58,11 @@ class Lines:
         return stat.S_ISREG(now.st_mode) and now.st_size != self._end
 
     def _write_rest(self, ending: Callable[[], bool]) -> None:
+        if not self._rest:
+            return
         now = os.fstat(self._descriptor)
         if stat.S_ISREG(now.st_mode):  # it is always ready
-            if self._rest and os.lseek(self._descriptor, 0, os.SEEK_CUR) > now.st_size:
+            if os.lseek(self._descriptor, 0, os.SEEK_CUR) > now.st_size:
                 os.lseek(self._descriptor, 0, os.SEEK_END)  # truncated: without O_APPEND a hole would come before
             while self._rest:
                 self._rest = self._rest[os.write(self._descriptor, self._rest) :]
