@@ -51,6 +51,9 @@ def utc(text: str) -> datetime:
         # Lord Howe's clock is changed by half an hour, at 02:00.
         (Window(start=time(1, 45), end=time(2, 15), zone=LORD_HOWE), "2026-04-04T14:45", "2026-04-04T15:45"),
         (Window(start=time(1, 45), end=time(2, 15), zone=LORD_HOWE), "2026-10-03T15:15", "2026-10-03T15:30"),
+        # St. John's clock went back over midnight; in Honolulu it is still the day before in UTC.
+        (Window(("sun",), zone=ZoneInfo("America/St_Johns")), "2010-11-07T02:30", "2010-11-08T03:30"),
+        (Window(("thu",), time(22), time(21), ZoneInfo("Pacific/Honolulu")), "2026-11-27T08:00", "2026-11-28T07:00"),
         # Beirut's clock goes from 24:00 to 23:00 of the same Saturday, and Samoa left out a whole Friday.
         (Window(("sat",), zone=ZoneInfo("Asia/Beirut")), "2026-10-23T21:00", "2026-10-24T22:00"),
         (Window(("thu",), zone=ZoneInfo("Pacific/Apia")), "2011-12-29T10:00", "2011-12-30T10:00"),
@@ -60,6 +63,7 @@ def utc(text: str) -> datetime:
 def test_a_window_begins_and_ends_by_the_clock_of_its_zone(window: Window, begins: str, ends: str) -> None:
     start, end = utc(begins), utc(ends)
     assert [window.end_of(at) for at in (start, start + MINUTE, end - MINUTE)] == [end, end, end]
+    assert getattr(window.end_of(start), "tzinfo", None) is UTC
     assert window.end_of(start - MINUTE) is None
     assert window.end_of(end) is None
 
