@@ -94,7 +94,7 @@ async def test_a_reminder_says_so(channel: Channel) -> None:
 async def test_a_group_is_one_message_and_one_answer_for_each(channel: Channel) -> None:
     group = deliveries(*failures(30))
     async with sink_to(channel, group_wait=30.0) as sink:
-        assert (sink.limits.batch, sink.limits.parallel, sink.limits.group_wait) == (100, 2, 30.0)
+        assert (sink.limits.batch, sink.limits.parallel, sink.limits.group_wait) == (100, 4, 30.0)
         answers = await sink.send(group)
     assert [answer.delivery for answer in answers] == group
     assert {answer.verdict for answer in answers} == {Verdict.TAKEN}
@@ -105,7 +105,7 @@ async def test_a_group_is_one_message_and_one_answer_for_each(channel: Channel) 
 
 async def test_without_group_wait_each_event_is_its_own(channel: Channel) -> None:
     async with sink_to(channel) as sink:
-        assert (sink.limits.batch, sink.limits.parallel, sink.limits.group_wait) == (1, 2, 0.0)
+        assert (sink.limits.batch, sink.limits.parallel, sink.limits.group_wait) == (1, 4, 0.0)
 
 
 async def test_a_template_makes_the_text(channel: Channel) -> None:

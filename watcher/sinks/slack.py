@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from watcher.aws.sessions import Sessions
     from watcher.core.settings import SinkSettings
 
+PARALLEL = 4
+"""Messages of different targets that are posted at the same time: their outcomes share a commit, and so many messages
+may be repeated after a crash. Those that are slow to fail take up half of them."""
+
 _HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
 
@@ -38,7 +42,7 @@ class SlackSink:
         self.name = options.name
         self.limits = Limits(
             batch=options.max_group,
-            parallel=2,  # one that is slow to fail leaves room for the others
+            parallel=PARALLEL,
             deadline=options.send_deadline,
             group_wait=options.group_wait,
         )
