@@ -317,6 +317,9 @@ class Store(HistoryStore, Reader, HandWriter, Protocol):
     async def next_try(self, sink: str, now: datetime, skip: Collection[str] = ()) -> float | None:
         """Return the seconds until `lane_heads` returns a subject that is not in `skip`; None: nothing waits."""
 
+    def may_deliver(self, subject: str) -> bool:
+        """Return whether what waits of a subject is this daemon's to deliver at this moment."""
+
     async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> Collection[Delivery]:
         """Record the outcomes of tries; return the deliveries of which another daemon recorded one before."""
 

@@ -74,6 +74,7 @@ class Sender:
                 reasons = [(each, await too_late(each, limits, self._store)) for each in batch]
                 late = [SendOutcome(each, Verdict.TAKEN, reason) for each, reason in reasons if reason]
                 batch = [await with_history(each, limits, self._store) for each, reason in reasons if not reason]
+                self._check_lease(batch)  # it may have been lost while events were read
                 async with asyncio.timeout(None if limits.deadline == inf else limits.deadline):
                     sent = await self._sink.send(batch) if batch else ()
                 outcomes: Sequence[SendOutcome] = [*sent, *late]
@@ -96,12 +97,17 @@ class Sender:
             if not all(map(self.health.is_own_failure, batch)):
                 self._requested_until = max(self._requested_until, self._clock.monotonic() + at_least)
         except StoreError as error:
-            outcomes = self._later(batch, f"the earlier events of the incident cannot be read: {error}")
+            outcomes = self._later(batch, f"the store did not let it be sent: {error}")
         except Exception as error:  # noqa: BLE001  a bug with one event must not end the sink's worker
             self._log.exception("sink.crashed")
             outcomes = self._later(batch, f"a bug: {type(error).__name__}")
             self._isolate(batch)
         return outcomes, sink_error, at_least
+
+    def _check_lease(self, batch: Sequence[Delivery]) -> None:
+        """Raise StoreError if another daemon delivers some of a batch by now."""
+        if not all(self._store.may_deliver(each.event.subject) for each in batch):
+            raise StoreError("the lease was lost")
 
     async def give_up_overdue(self) -> None:
         """Dead-letter the deliveries that are older than `give_up_after`, if the sink accepted nothing for so long.

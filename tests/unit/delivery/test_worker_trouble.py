@@ -331,6 +331,26 @@ async def test_settling_is_retried_while_the_store_fails_and_nothing_is_sent_twi
     assert len(sink.sends) == 3
 
 
+class Shared(MemoryStore):
+    """Says that another daemon delivers a subject, as often as `others` says."""
+
+    others = 1
+
+    def may_deliver(self, subject: str) -> bool:
+        self.others -= 1
+        return self.others < 0
+
+
+@in_own_time
+async def test_what_another_daemon_delivers_by_now_is_not_sent_and_stays_pending() -> None:
+    store = Shared()
+    async with relaying(sink := Scripted(), store=store) as house:
+        await house.record("a", 1)
+        await house.quiet(30)
+    assert [send.subjects for send in sink.sends] == [["a"]]
+    assert store.others == -1
+
+
 @in_own_time
 async def test_outcomes_that_arrive_during_a_commit_share_the_next_one() -> None:
     store = Flaky(slow=1.0)

@@ -44,6 +44,9 @@ class ShardOutbox:
         self._may: Callable[[str], bool] = lambda subject: may_deliver(shard_of(subject))
         self._trusted_seconds = trusted_seconds
 
+    def may_deliver(self, subject: str) -> bool:
+        return self._may(subject)
+
     async def due(self, sink: str, limit: int) -> list[Delivery]:
         # What may not be delivered now must not hold up the other shards.
         return await self._confirm_pending(

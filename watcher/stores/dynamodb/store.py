@@ -63,6 +63,7 @@ class DynamoStore(DynamoReader):
         self._refreshing: asyncio.Task[None] | None = None
         self.commit, self.reload, self.forget = committer.commit, committer.reload, committer.forget
         self.due, self.lane_heads, self.next_try = outbox.due, outbox.lane_heads, outbox.next_try
+        self.may_deliver = outbox.may_deliver
         self.settle, self.retry_now, self.waiting = outbox.settle, outbox.retry_now, outbox.waiting
         self.dead_letter, self.requeue = outbox.dead_letter, outbox.requeue
         self.keep_listing, self.forget_listings = self._listings.keep, self._listings.forget

@@ -59,6 +59,9 @@ class SqliteStore(SqliteHandWriter, SqliteReader):
     async def next_try(self, sink: str, now: datetime, skip: Collection[str] = ()) -> float | None:
         return await self.database.query(lanes.next_try, sink, now.timestamp(), skip)
 
+    def may_deliver(self, subject: str) -> bool:
+        return True
+
     async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> Collection[Delivery]:
         await self.database.change(lanes.settle, results, now.timestamp())
         return ()  # no other daemon uses it
