@@ -45,7 +45,7 @@ def test_a_target_is_watched_as_the_configuration_says() -> None:
 def test_a_kinds_operation_has_a_method_of_botocores_client() -> None:
     assert xform_name(STACK.operation) == "get_resource_sync_status"
     assert xform_name(TEMPLATE.operation) == "get_template_sync_status"
-    assert str(STACK) == "stack"
+    assert (str(STACK), str(REPOSITORY)) == ("stack", "repository/codeconnections")
 
 
 @pytest.mark.parametrize(
