@@ -11,8 +11,8 @@ from tests.acceptance.independence import delivery_times, percentile
 if TYPE_CHECKING:
     from pathlib import Path
 
-ROUNDS = 2
-EVENTS = 80
+ROUNDS = 1
+EVENTS = 120
 TRIES = 3
 DELAYS = {0.5: 0.05, 0.99: 0.15}
 """Seconds, by percentile, within which nothing is said of a delay: the dead sink takes 0.3 for each of its tries."""

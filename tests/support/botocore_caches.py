@@ -1,21 +1,29 @@
-"""What botocore computes again for every session, computed once for each process of the tests.
+"""What botocore computes again for every session, and what is read for every sink, once for each process of the tests.
 
-A daemon makes a few sessions; the tests make thousands, whose construction would be a quarter of their processor time.
+A daemon makes a few sessions and sinks; the tests make thousands, which would be half of their processor time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import ssl
 from functools import cache
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
+from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from botocore import hooks
 
 from watcher.aws import sessions
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
+from watcher.sinks import poster
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SERVICES = ("proton", "codeconnections", "dynamodb", "sns", "sqs", "events", "sts")
 
@@ -28,16 +36,19 @@ templates: [{name: web, type: SERVICE, version: "1"}]
 
 
 def install() -> None:
-    """Share the service models, the aliases of event names, and do not build signatures to look at one bit."""
+    """Share service models, aliases of event names and usual trust, and build no signatures to look at one bit."""
     sessions.JsonModels = cache(sessions.JsonModels)
     hooks.EventAliaser.__init__ = _with_shared_names(hooks.EventAliaser.__init__)
     hooks.accepts_kwargs = _accepts_kwargs
+    AIOHTTPSession._build_ssl_contexts = _with_shared_trust(AIOHTTPSession._build_ssl_contexts)
+    poster.ssl = SimpleNamespace(**{**vars(ssl), "create_default_context": _default_context})
 
 
 def fill() -> None:
     """Load all models that the command reads: processes that are forked from this one have them."""
     parse(Document("watcher.yaml", CONFIGURATION), {}, lambda _: None)
     asyncio.run(_clients())
+    _default_context()
 
 
 def _with_shared_names(init: Any) -> Any:
@@ -49,6 +60,31 @@ def _with_shared_names(init: Any) -> Any:
             self._alias_name_cache = names
 
     return shared_init
+
+
+def _with_shared_trust(build: Any) -> Any:
+    """Read the usual certificate authorities once, and others as often as they are asked for."""
+    usual: list[Any] = []
+
+    def shared_build(self: Any, proxy_url: str | None) -> Any:
+        if self._verify is not True or self._cert_file or proxy_url:
+            return build(self, proxy_url)
+        if not usual:
+            usual.append(build(self, proxy_url))
+        return usual[0]
+
+    return shared_build
+
+
+@cache
+def _trust_of(_create: Callable[[], ssl.SSLContext], *_environment: str | None) -> ssl.SSLContext:
+    return _create()
+
+
+def _default_context(*, cafile: str | None = None) -> ssl.SSLContext:
+    if cafile:
+        return ssl.create_default_context(cafile=cafile)
+    return _trust_of(ssl.create_default_context, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
 
 def _accepts_kwargs(function: Any) -> Any:
