@@ -237,6 +237,7 @@ class Ends(RuleBasedStateMachine):
             self.runner.run(polls_all(self.recorder, [work]))
         except CrashError:
             self.left = None
+            self.receivers.crashes += 1
             self.runner.run(self._begin())
         self.left = None
 

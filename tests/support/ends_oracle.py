@@ -44,8 +44,9 @@ class Receivers:
     shown: dict[tuple[str, str], str] = field(default_factory=dict)
     """By sink and subject: the incident that last opened the alert, or was added to it."""
     openings: Counter[tuple[str, str]] = field(default_factory=Counter)
-    endings: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """How often an alert was opened, and how often the end arrived: by sink and incident."""
+    """How often an alert was opened: by sink and incident."""
+    crashes: int = 0
+    """How often what a receiver had taken may not have been recorded."""
     held: dict[str, set[str]] = field(default_factory=dict)
     """By the body of a muted problem event: the sinks that it would have been for, and that were not removed since."""
     outlasting: set[str] = field(default_factory=set)
@@ -89,7 +90,6 @@ class Receivers:
         incident, place = json.loads(event.body)["data"]["incident"], (sink, event.subject)
         if incident is not None and incident["state"] == "resolved":
             self.shown.pop(place, None)
-            self.endings[sink, incident["id"]] += 1
         elif event.type in PROBLEMS:
             self.openings[sink, incident["id"]] += place not in self.shown
             self.shown[place] = incident["id"]
@@ -194,10 +194,12 @@ def _judge_alerts(
     wanted = {subject: id_ for (name, subject), id_ in told.items() if name == sink}
     if shown != wanted:
         raise MisroutedError(f"{sink} shows {shown} as open; open of what it was told is {wanted}")
-    # An end that was taken before a crash is repeated after it; a dead letter that is requeued then comes in between.
-    may = {id_: max(opened[id_], receivers.endings[name, id_]) for name, id_ in receivers.openings if name == sink}
-    if twice := [id_ for id_, times in may.items() if receivers.openings[sink, id_] > times]:
-        raise MisroutedError(f"{sink} was told of {twice} again after the end")
+    # What was taken before a crash is repeated after it; a dead letter that is requeued then comes in between.
+    again = {id_: times - opened[id_] for (name, id_), times in receivers.openings.items() if name == sink}
+    if sum(twice := [times for times in again.values() if times > 0]) > receivers.crashes:
+        raise MisroutedError(
+            f"{sink} was told {sum(twice)} times again what had ended, after {receivers.crashes} crashes"
+        )
 
 
 def _judge_end(end: Event, sink: str, receivers: Receivers, queued: set[tuple[str, str]], *, owed: bool) -> None:
