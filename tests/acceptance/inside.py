@@ -12,13 +12,13 @@ from tests.support.waiting import until
 from watcher.app.build import build
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
-from watcher.core.ports import Limits, SendOutcome, Verdict
+from watcher.core.deliveries import Limits, SendOutcome, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from tests.support.installed_command import Site
-    from watcher.core.ports import Delivery
+    from watcher.core.deliveries import Delivery
 
 
 class Collected:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from watcher.core.deliveries import DeliveryOutcome, DeliveryState
 from watcher.core.events import Event
-from watcher.core.ports import DeliveryOutcome, DeliveryState, Entry
+from watcher.core.ports import Entry
 from watcher.core.state import Record
 from watcher.stores.dynamodb import contents, items, schema
 from watcher.stores.dynamodb import store as dynamodb_store
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.dynamodb_tables import Tables
-    from watcher.core.ports import Delivery, DeliveryRecord, Store
+    from watcher.core.deliveries import Delivery, DeliveryRecord
+    from watcher.core.ports import Store
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MOMENT = "2026-11-23T11:59:00Z"

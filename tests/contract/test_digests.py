@@ -15,11 +15,12 @@ from tests.support.clocks import SetClock
 from tests.support.fake_daemon import STACKS, Peek, config_of
 from watcher.core.attempts import SeenAttempt
 from watcher.core.by_hand import HandMute
+from watcher.core.deliveries import DeliveryQuery
 from watcher.core.digest import SUBJECT, Digest
 from watcher.core.history import AttemptRow, IncidentRow
 from watcher.core.model import FAILED
-from watcher.core.ports import DeliveryQuery, Entry, EventQuery
-from watcher.core.settings import Mute
+from watcher.core.mutes import Mute
+from watcher.core.ports import Entry, EventQuery
 from watcher.core.state import Incident, Outage, Record
 from watcher.observability.daemon_view import TargetStatus
 from watcher.observability.observer import Observer

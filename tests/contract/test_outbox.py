@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.contract.conftest import NOW, after, entry, given_up, later, numbers, only, refused, sent
-from watcher.core.ports import DeliveryQuery, DeliveryState
+from watcher.core.deliveries import DeliveryQuery, DeliveryState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from watcher.core.ports import Delivery, DeliveryOutcome, Store
+    from watcher.core.deliveries import Delivery, DeliveryOutcome
+    from watcher.core.ports import Store
 
 
 async def test_heads_are_the_oldest_of_each_subject_in_the_order_recorded(store: Store) -> None:

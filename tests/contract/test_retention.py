@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, only, refused, sent
-from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, ReminderRequest
+from watcher.core.deliveries import DeliveryQuery, DeliveryState, ReminderRequest
+from watcher.core.ports import Entry, EventQuery
 from watcher.core.retry_policy import OVER, REMOVED
 from watcher.core.state import Incident, Record
 
 if TYPE_CHECKING:
+    from watcher.core.deliveries import DeliveryRecord
     from watcher.core.events import Event
-    from watcher.core.ports import DeliveryRecord, Store
+    from watcher.core.ports import Store
 
 
 DEAD = DeliveryQuery(states=[DeliveryState.DEAD])

@@ -10,14 +10,15 @@ import pytest
 from tests.contract.conftest import after, refused, sent
 from tests.contract.test_replay import CLOCK, NETWORK, OUT, Daemon
 from watcher.cli.running import opened
+from watcher.core.deliveries import DeliveryQuery, DeliveryState
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
-from watcher.core.ports import DeliveryQuery, DeliveryState
-from watcher.core.settings import SinkSettings
+from watcher.core.sink_settings import SinkSettings
 from watcher.stores.dynamodb.store import DynamoStore
 
 if TYPE_CHECKING:
     from tests.support.dynamodb_tables import Tables
-    from watcher.core.ports import DeliveryOutcome, Store
+    from watcher.core.deliveries import DeliveryOutcome
+    from watcher.core.ports import Store
 
 OPS = SinkSettings("ops", "stdout")
 

@@ -16,7 +16,8 @@ import pytest
 import structlog
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, only, refused, sent
-from watcher.core.ports import DeliveryQuery, DeliveryState, EventQuery, ReminderRequest
+from watcher.core.deliveries import DeliveryQuery, DeliveryState, ReminderRequest
+from watcher.core.ports import EventQuery
 from watcher.errors import StoreError, StoreLocked
 from watcher.stores.memory import MemoryStore
 from watcher.stores.sqlite import outbox
@@ -29,7 +30,7 @@ from watcher.stores.transfer import Recorded
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from watcher.core.ports import Delivery
+    from watcher.core.deliveries import Delivery
 
 MANY = 200_000
 

@@ -20,9 +20,10 @@ from tests.support.waiting import until
 from watcher.app.build import build
 from watcher.aws.signed_calls import RequestTemplate
 from watcher.cli import cli
+from watcher.core.deliveries import Limits, SendOutcome, Verdict
 from watcher.core.event_schema import event_schema
-from watcher.core.ports import Limits, SendOutcome, Verdict
-from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSettings
+from watcher.core.settings import Account, Config, RateLimit, Retry
+from watcher.core.sink_settings import SinkSettings
 from watcher.errors import WatcherError
 from watcher.simulator.scenario import Scenario
 from watcher.sources import KINDS
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.app.lifecycle import App
+    from watcher.core.deliveries import Delivery
     from watcher.core.model import Attempt, Target
-    from watcher.core.ports import Delivery
 
 VALID = Draft202012Validator(event_schema(KINDS))
 FAST: dict[str, Any] = {"interval": 0.1, "active_interval": 0.1, "timeout": 30.0, "stalled_after": 1e6}

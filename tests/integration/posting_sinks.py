@@ -6,15 +6,16 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from tests.integration.receiver import receiving
-from watcher.core.ports import Delivery
+from watcher.core.deliveries import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from tests.integration.receiver import Received, Receiver, Reply
+    from watcher.core.deliveries import SendOutcome
     from watcher.core.events import Event
-    from watcher.core.ports import SendOutcome, Sink
-    from watcher.core.settings import SinkOptions
+    from watcher.core.ports import Sink
+    from watcher.core.sink_settings import SinkOptions
 
 
 REACH: Mapping[str, Any] = {

@@ -18,7 +18,7 @@ from tests.support.alertmanager import MISSING, PROGRAM, Alertmanager, receiving
 from tests.support.event_samples import ENDPOINT, outage, sync, trial
 from tests.support.incidents import FAILED_AGAIN, FAILED_EVENT, INCIDENT, LINKS, MENDED, RETRIED, within
 from tests.support.waiting import PATIENCE, until
-from watcher.core.ports import Delivery, Verdict
+from watcher.core.deliveries import Delivery, Verdict
 from watcher.errors import SinkError
 from watcher.sinks.alertmanager import AlertmanagerOptions, AlertmanagerSink
 

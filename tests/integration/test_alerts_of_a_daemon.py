@@ -15,7 +15,8 @@ from tests.support.alertmanager import MISSING, PROGRAM, Alertmanager, receiving
 from tests.support.simulator import attempt
 from tests.support.waiting import PATIENCE, until
 from watcher.core.model import FAILED, SUCCEEDED
-from watcher.core.settings import Config, SinkSettings
+from watcher.core.settings import Config
+from watcher.core.sink_settings import SinkSettings
 from watcher.sinks.alertmanager import AlertmanagerOptions
 
 if TYPE_CHECKING:

@@ -17,8 +17,9 @@ from tests.support.incidents import FAILED_AGAIN, FAILED_EVENT, MENDED, RETRIED,
 from tests.support.slack_workspace import Workspace, answer
 from tests.support.tasks import running
 from tests.support.waiting import until
+from watcher.core.deliveries import DeliveryQuery, DeliveryState
 from watcher.core.model import FAILED, SUCCEEDED
-from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery
+from watcher.core.ports import Entry, EventQuery
 from watcher.core.state import Record
 from watcher.delivery.incident_history import END_WAS_SENT, OPEN_AGAIN
 from watcher.delivery.relay import Relay

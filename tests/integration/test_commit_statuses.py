@@ -31,10 +31,11 @@ from tests.support.event_samples import (
 from tests.support.git_hosts import Bitbucket, GitHost, GitHub, GitLab
 from tests.support.simulator import attempt as simulated
 from tests.support.waiting import until
+from watcher.core.deliveries import SendOutcome, Verdict
 from watcher.core.diff import Reason
 from watcher.core.model import FAILED, IN_PROGRESS, QUEUED, SUCCEEDED
-from watcher.core.ports import SendOutcome, Verdict
-from watcher.core.settings import Mute, SinkSettings
+from watcher.core.mutes import Mute
+from watcher.core.sink_settings import SinkSettings
 from watcher.core.stamps import stamped
 from watcher.errors import SinkError
 from watcher.sinks.bitbucket import BitbucketOptions

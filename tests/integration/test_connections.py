@@ -13,7 +13,8 @@ from tests.integration.test_discovery import LISTINGS, QUIET, House, a_subject, 
 from tests.integration.test_metrics import scrape, value
 from watcher.core.listings import ListingKey
 from watcher.core.reminders import reminder_requests
-from watcher.core.settings import Account, SinkSettings
+from watcher.core.settings import Account
+from watcher.core.sink_settings import SinkSettings
 from watcher.core.state import KnownConnection
 from watcher.polling.check import CheckResult, check_all
 from watcher.simulator.inventory import Connection

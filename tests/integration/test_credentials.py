@@ -23,8 +23,8 @@ from structlog.testing import capture_logs
 from tests.integration.conftest import FAST, a_config, running
 from tests.support.processes import alive
 from watcher.aws import credential_process, sessions
+from watcher.core.deliveries import Delivery
 from watcher.core.events import trial_event
-from watcher.core.ports import Delivery
 from watcher.core.settings import Account, RateLimit
 from watcher.core.state_url import Address
 from watcher.errors import SinkError, StoreError

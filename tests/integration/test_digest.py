@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tests.integration.conftest import a_config, a_stack, running
 from tests.support.clocks import ShiftedClock
 from watcher.core.digest import Digest
-from watcher.core.settings import SinkSettings
+from watcher.core.sink_settings import SinkSettings
 from watcher.messages.compose import message_for
 from watcher.util.clock import SystemClock
 

@@ -10,14 +10,14 @@ import pytest
 from aiohttp import web
 
 from tests.support.waiting import until
-from watcher.core.ports import Verdict
+from watcher.core.deliveries import Verdict
 from watcher.errors import SinkError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.emulators import Deliveries, Emulator, Faulty, Sinks
-    from watcher.core.ports import Delivery
+    from watcher.core.deliveries import Delivery
 
 
 async def test_a_rule_hands_on_what_it_matches_in_the_event(

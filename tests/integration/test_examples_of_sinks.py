@@ -26,8 +26,8 @@ from tests.unit.config.test_examples import SECRETS, SURROUNDINGS
 from watcher.aws.sessions import Sessions
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
+from watcher.core.deliveries import Delivery, Verdict
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
-from watcher.core.ports import Delivery, Verdict
 from watcher.sinks import SINKS
 
 if TYPE_CHECKING:

@@ -15,7 +15,9 @@ from watcher.cli.output.events import event_text
 from watcher.cli.output.targets import record_to_json
 from watcher.core.event_ids import incident_id
 from watcher.core.model import Severity, Target, parse_rfc3339
-from watcher.core.settings import Config, Mute, SinkSettings
+from watcher.core.mutes import Mute
+from watcher.core.settings import Config
+from watcher.core.sink_settings import SinkSettings
 from watcher.errors import StoreError
 from watcher.web.views import committed_row
 

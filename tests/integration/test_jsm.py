@@ -12,8 +12,8 @@ from tests.integration.posting_sinks import Sending, sending
 from tests.integration.receiver import Cut, Reply
 from tests.support.event_samples import attempt, outage, sync, trial
 from tests.support.incidents import FAILED_AGAIN, FAILED_EVENT, LINKS, MENDED, RETRIED, UNREADABLE, Jsm, within
+from watcher.core.deliveries import Verdict
 from watcher.core.model import FAILED
-from watcher.core.ports import Verdict
 from watcher.errors import SinkError
 from watcher.sinks.jsm import JsmOptions
 from watcher.sources.codeconnections import stack

@@ -18,7 +18,8 @@ from tests.support.event_samples import NETWORK
 from tests.support.incidents import FAILED_EVENT, MENDED, PagerDuty
 from tests.support.tasks import running
 from tests.support.waiting import until
-from watcher.core.ports import DeliveryOutcome, DeliveryQuery, DeliveryState, Entry
+from watcher.core.deliveries import DeliveryOutcome, DeliveryQuery, DeliveryState
+from watcher.core.ports import Entry
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
 from watcher.sinks.pagerduty import PagerDutyOptions, PagerDutySink
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
     from tests.integration.receiver import Receiver
     from tests.support.dynamodb_tables import Tables
+    from watcher.core.deliveries import Delivery, SendOutcome
     from watcher.core.events import Event
-    from watcher.core.ports import Delivery, SendOutcome
 
 EVENTS = (FAILED_EVENT, MENDED, LATER_FAILED)
 

@@ -17,8 +17,8 @@ from pydantic import SecretStr
 
 from tests.support.event_samples import NETWORK, attempt, bodies, failures, message_of, sync
 from tests.support.waiting import SLACK, until
+from watcher.core.deliveries import Delivery, Verdict
 from watcher.core.model import FAILED, SUCCEEDED
-from watcher.core.ports import Delivery, Verdict
 from watcher.errors import SinkError
 from watcher.messages.plain import plain
 from watcher.sinks.notify import NotifyOptions, NotifySink

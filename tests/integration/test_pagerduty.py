@@ -22,8 +22,8 @@ from tests.support.incidents import (
     PagerDuty,
     within,
 )
+from watcher.core.deliveries import Verdict
 from watcher.core.model import SUCCEEDED
-from watcher.core.ports import Verdict
 from watcher.errors import SinkError
 from watcher.sinks.pagerduty import PagerDutyOptions
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from tests.integration.receiver import Received, Receiver, Reply, receiving
 from tests.integration.webhooks import resolve_to, try_once
-from watcher.core.ports import Verdict
+from watcher.core.deliveries import Verdict
 from watcher.errors import SinkError
 from watcher.sinks.http_proxy import proxy_for
 

@@ -16,7 +16,7 @@ from watcher.config.accounts import Environment
 from watcher.config.document import Document
 from watcher.config.json_schema import json_schema
 from watcher.config.parser import parse
-from watcher.core.ports import Verdict
+from watcher.core.deliveries import Verdict
 from watcher.errors import ConfigError
 from watcher.sinks import SINKS
 from watcher.sources import KINDS, proton

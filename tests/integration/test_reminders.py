@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from tests.integration.conftest import a_config, a_stack, at, daemon
 from tests.support.simulator import attempt
 from tests.support.waiting import until
+from watcher.core.deliveries import DeliveryQuery, DeliveryState, Limits, SendOutcome, Verdict
 from watcher.core.model import FAILED
-from watcher.core.ports import DeliveryQuery, DeliveryState, Limits, SendOutcome, Verdict
-from watcher.core.settings import Mute, SinkSettings
+from watcher.core.mutes import Mute
+from watcher.core.sink_settings import SinkSettings
 from watcher.errors import SinkGone
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.support.simulator import Simulator
     from watcher.app.lifecycle import App
-    from watcher.core.ports import Delivery, DeliveryRecord
+    from watcher.core.deliveries import Delivery, DeliveryRecord
 
 REMINDED = SinkSettings("pager", "stdout", remind_every=0.2)
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from tests.support.event_samples import failures, reminder, sync
-from watcher.core.ports import Delivery, Verdict
+from watcher.core.deliveries import Delivery, Verdict
 from watcher.errors import SinkError, SinkGone
 from watcher.messages.template import render_or_built_in
 from watcher.sinks.slack import SlackOptions, SlackSink

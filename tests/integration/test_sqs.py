@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from tests.support.event_samples import HOSTILE
-from watcher.core.ports import Verdict
+from watcher.core.deliveries import Verdict
 from watcher.errors import SinkError
 
 if TYPE_CHECKING:

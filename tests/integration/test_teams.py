@@ -13,8 +13,8 @@ from tests.integration.posting_sinks import REACH
 from tests.integration.receiver import Reply, receiving
 from tests.support.adaptive_cards import faults
 from tests.support.event_samples import EVENTS, attempt, failures, sync
+from watcher.core.deliveries import Delivery, SendOutcome, Verdict
 from watcher.core.model import FAILED
-from watcher.core.ports import Delivery, SendOutcome, Verdict
 from watcher.errors import SinkError
 from watcher.messages.card import MAX_BYTES, teams_body
 from watcher.messages.message import Message, Tone

@@ -25,8 +25,9 @@ from tests.support.waiting import PATIENCE, SLACK, until
 from watcher import __version__
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
-from watcher.core.ports import DeliveryQuery, DeliveryState
-from watcher.core.settings import SinkSettings, Tracing
+from watcher.core.deliveries import DeliveryQuery, DeliveryState
+from watcher.core.settings import Tracing
+from watcher.core.sink_settings import SinkSettings
 from watcher.observability import tracing, tracing_setup
 from watcher.util.redaction import HIDDEN, remember
 
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from tests.integration.collector import Collector
     from tests.support.emulators import Emulator, Faulty
     from tests.support.simulator import Simulator
+    from watcher.core.deliveries import DeliveryRecord
     from watcher.core.model import Target
-    from watcher.core.ports import DeliveryRecord
 
 
 CLIENT, INTERNAL = 3, 1

@@ -21,7 +21,8 @@ from tests.support.simulator import Simulator, attempt
 from watcher.core.event_ids import incident_id
 from watcher.core.model import Severity, Target
 from watcher.core.ports import EventQuery
-from watcher.core.settings import Account, RateLimit, SinkSettings
+from watcher.core.settings import Account, RateLimit
+from watcher.core.sink_settings import SinkSettings
 from watcher.simulator.inventory import Connection
 from watcher.simulator.scenario import Scenario
 from watcher.simulator.subject import Blocker, Span

@@ -17,7 +17,7 @@ from tests.integration.receiver import Cut, Receiver, Reply, receiving
 from tests.integration.webhooks import NOW, QUICK, a_delivery, a_sink, resolve_to, sending, try_once
 from tests.support.waiting import SLACK
 from watcher import __version__
-from watcher.core.ports import Verdict
+from watcher.core.deliveries import Verdict
 from watcher.errors import SinkError, SinkGone
 from watcher.sinks.http import Response, retry_after, verdict
 from watcher.sinks.poster import UnansweredError

@@ -14,7 +14,7 @@ import trustme
 
 from tests.integration.receiver import OK, Receiver, Reply, receiving
 from tests.integration.webhooks import QUICK, a_delivery, resolve_to, sending, try_once
-from watcher.core.ports import Verdict
+from watcher.core.deliveries import Verdict
 from watcher.errors import SinkError
 from watcher.sinks import poster as posting
 from watcher.sinks.http import HttpOptions

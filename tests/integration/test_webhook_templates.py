@@ -21,9 +21,9 @@ from tests.support.event_samples import attempt, sync
 from tests.unit.config.test_examples import SECRETS, SURROUNDINGS
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
+from watcher.core.deliveries import Delivery, Verdict
 from watcher.core.events import Event
 from watcher.core.model import FAILED
-from watcher.core.ports import Delivery, Verdict
 from watcher.messages.samples import samples
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from watcher.core.deliveries import Delivery
 from watcher.core.events import trial_event
-from watcher.core.ports import Delivery
 from watcher.sinks.webhook import WebhookOptions, WebhookSink
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from watcher.core.ports import SendOutcome
+    from watcher.core.deliveries import SendOutcome
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 

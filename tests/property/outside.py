@@ -14,16 +14,17 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from tests.support.event_oracle import Arrival, Fact
+from watcher.core.deliveries import Limits, SendOutcome, Verdict
 from watcher.core.model import SUCCEEDED, Attempt, FirstSeen, Snapshot, rfc3339
-from watcher.core.ports import Limits, SendOutcome, Verdict
-from watcher.core.settings import Account, Config, Retry, SinkSettings
+from watcher.core.settings import Account, Config, Retry
+from watcher.core.sink_settings import SinkSettings
 from watcher.errors import SinkError
 from watcher.sources.codeconnections import stack
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from watcher.core.ports import Delivery
+    from watcher.core.deliveries import Delivery
     from watcher.delivery.worker import Worker
     from watcher.polling.recorder import Recorder
 

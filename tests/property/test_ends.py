@@ -26,12 +26,15 @@ from tests.support.ends_oracle import PROBLEMS, QUIET, MisroutedError, Receivers
 from watcher.app.sink_changes import SinkChanges
 from watcher.cli.dropped_ends import drop_ends
 from watcher.core.by_hand import NOTHING_BY_HAND
+from watcher.core.deliveries import DeliveryQuery, DeliveryState, Limits, SendOutcome, Verdict
 from watcher.core.events import outage_event
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, Blocker, EndpointKey, Severity, Snapshot, Target
-from watcher.core.ports import DeliveryQuery, DeliveryState, EventQuery, Limits, SendOutcome, Verdict
+from watcher.core.mutes import Mute
+from watcher.core.ports import EventQuery
 from watcher.core.replays import Replay
 from watcher.core.routing import wants_recorded
-from watcher.core.settings import Account, Config, Mute, Retry, SinkSettings
+from watcher.core.settings import Account, Config, Retry
+from watcher.core.sink_settings import SinkSettings
 from watcher.core.state import Outage
 from watcher.delivery import sender
 from watcher.delivery.maintenance import Maintenance
@@ -51,8 +54,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
     from datetime import datetime
 
+    from watcher.core.deliveries import Delivery
     from watcher.core.events import Event
-    from watcher.core.ports import Delivery, Entry
+    from watcher.core.ports import Entry
 
 TARGETS = tuple(
     stack("default", "us-east-1", name, stalled_after=86400.0, labels={"team": team})

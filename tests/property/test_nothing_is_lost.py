@@ -43,8 +43,9 @@ from tests.support.event_oracle import (
     same_as_rows,
 )
 from watcher.aws.sessions import Sessions
+from watcher.core.deliveries import DeliveryQuery, DeliveryState
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
-from watcher.core.ports import DeliveryQuery, DeliveryState, EventQuery
+from watcher.core.ports import EventQuery
 from watcher.core.reminders import reminder_requests
 from watcher.delivery.relay import Relay
 from watcher.observability.observer import Observers
@@ -56,7 +57,7 @@ from watcher.stores.sqlite.store import SqliteOutbox
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Coroutine
 
-    from watcher.core.ports import DeliveryRecord
+    from watcher.core.deliveries import DeliveryRecord
 
 which = st.sampled_from(range(len(TARGETS)))
 crash_after = st.none() | st.integers(1, 12)

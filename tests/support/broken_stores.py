@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tests.support.crashing_stores import STORES, Sound
-from watcher.core.ports import DeliveryOutcome, DeliveryState
+from watcher.core.deliveries import DeliveryOutcome, DeliveryState
 from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Sequence
 
-    from watcher.core.ports import Delivery
+    from watcher.core.deliveries import Delivery
 
 
 class SettledBeforeSent(Sound):

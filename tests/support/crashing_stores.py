@@ -10,13 +10,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from watcher.core.ports import DeliveryOutcome, DeliveryState
+from watcher.core.deliveries import DeliveryOutcome, DeliveryState
 from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from watcher.core.ports import Delivery, Entry, ReminderRequest
+    from watcher.core.deliveries import Delivery, ReminderRequest
+    from watcher.core.ports import Entry
 
 
 class Sound(SqliteStore):

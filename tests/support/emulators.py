@@ -31,8 +31,8 @@ from tests.support.waiting import PATIENCE
 from watcher.aws.sessions import Sessions
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
+from watcher.core.deliveries import Delivery
 from watcher.core.events import Event, outage_event
-from watcher.core.ports import Delivery
 from watcher.core.state import Outage
 from watcher.sources.codeconnections import stack
 

@@ -7,15 +7,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from watcher.core.ports import DeliveryState
+from watcher.core.deliveries import DeliveryState
 from watcher.core.routing import labels_of, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
+    from watcher.core.deliveries import Delivery, DeliveryRecord
     from watcher.core.events import Event
-    from watcher.core.ports import Delivery, DeliveryRecord, Entry
-    from watcher.core.settings import Config, SinkSettings
+    from watcher.core.ports import Entry
+    from watcher.core.settings import Config
+    from watcher.core.sink_settings import SinkSettings
 
 PROBLEMS = {
     "watcher.sync.failed": "failed",

@@ -24,7 +24,8 @@ from watcher.core.events import (
 )
 from watcher.core.history import AttemptRow, IncidentRow
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, EndpointKey, extended
-from watcher.core.settings import Config, Mute, Retry
+from watcher.core.mutes import Mute
+from watcher.core.settings import Config, Retry
 from watcher.core.stamps import stamped
 from watcher.core.state import Incident, Known, Outage, Record
 from watcher.messages import compose

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from watcher.config.fields import Secret, Url
+from watcher.core.deliveries import Limits, SendOutcome
 from watcher.core.kinds import IdentityPart, Kind
 from watcher.core.model import Attempt, Snapshot
-from watcher.core.ports import Limits, SendOutcome
 from watcher.errors import MALFORMED, TargetUnreadable
 from watcher.sinks.http import HttpOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from watcher.core.ports import Delivery
+    from watcher.core.deliveries import Delivery
 
 
 class MattermostSink:

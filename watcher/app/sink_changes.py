@@ -9,11 +9,13 @@ import structlog
 
 from watcher.aws.sessions import Sessions
 from watcher.config.reloader import Difference
-from watcher.core.ports import Clock, DeliveryQuery, DeliveryState, Sink, Store
+from watcher.core.deliveries import DeliveryQuery, DeliveryState
+from watcher.core.ports import Clock, Sink, Store
 from watcher.core.replays import Replay
 from watcher.core.retry_policy import REMOVED
 from watcher.core.returned_sinks import owed_again
-from watcher.core.settings import Config, SinkSettings
+from watcher.core.settings import Config
+from watcher.core.sink_settings import SinkSettings
 from watcher.delivery.relay import Relay
 from watcher.errors import StoreError
 from watcher.polling.recorder import Recorder

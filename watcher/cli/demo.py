@@ -19,8 +19,8 @@ from watcher.cli.output.events import EventPrinter
 from watcher.cli.output.targets import print_targets, status_rows
 from watcher.cli.running import until_stopped
 from watcher.config.document import Document
+from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
 from watcher.core.model import Target
-from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
 from watcher.core.settings import Config
 from watcher.errors import SinkClosed
 from watcher.messages.phrases import counted

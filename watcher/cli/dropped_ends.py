@@ -3,10 +3,11 @@
 import json
 from datetime import datetime
 
+from watcher.core.deliveries import DeliveryQuery, DeliveryState
 from watcher.core.events import Event
 from watcher.core.incidents import BEGUN_BY, State
 from watcher.core.model import parse_rfc3339
-from watcher.core.ports import DeliveryQuery, DeliveryState, EventQuery, Outbox
+from watcher.core.ports import EventQuery, Outbox
 from watcher.core.routing import wants_recorded
 from watcher.core.settings import Config
 from watcher.core.state import Incident

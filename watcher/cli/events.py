@@ -25,8 +25,9 @@ from watcher.cli.output.console import print_json, print_table
 from watcher.cli.output.deliveries import explanation_to_json, explanations_table
 from watcher.cli.output.events import EventPrinter
 from watcher.cli.running import liveness_of, opened, run_to_end
+from watcher.core.deliveries import DeliveryQuery
 from watcher.core.model import EVENT_TYPES, UNROUTED_EVENTS
-from watcher.core.ports import DeliveryQuery, EventQuery, Reader
+from watcher.core.ports import EventQuery, Reader
 from watcher.core.settings import Config
 from watcher.delivery.explain import explain as explain_event
 from watcher.errors import UsageError

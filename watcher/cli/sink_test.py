@@ -11,9 +11,9 @@ from watcher.aws.sessions import Sessions
 from watcher.cli.options import config_option, examples, load_config, refuse_unknown_sink, verbose_option
 from watcher.cli.output.console import safe
 from watcher.cli.running import run_to_end
+from watcher.core.deliveries import Delivery, SendOutcome, Verdict
 from watcher.core.events import trial_event
-from watcher.core.ports import Delivery, SendOutcome, Verdict
-from watcher.core.settings import SinkSettings
+from watcher.core.sink_settings import SinkSettings
 from watcher.errors import ServiceUnreachable, SinkError
 from watcher.observability import logs
 from watcher.util.clock import SystemClock

@@ -11,7 +11,7 @@ from watcher.cli.options import config_option, examples, json_option, load_confi
 from watcher.cli.output.console import GOOD, WARNING, Table, print_json, print_table
 from watcher.core.capacity import EndpointLoad, load_to_json, trail_dollars
 from watcher.core.model import for_people, rfc3339
-from watcher.core.settings import Mute
+from watcher.core.mutes import Mute
 from watcher.messages.phrases import counted
 from watcher.util.clock import SystemClock
 from watcher.util.redaction import printable, redact

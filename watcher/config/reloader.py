@@ -16,7 +16,8 @@ import structlog
 from watcher.config.document import Document
 from watcher.config.source import Source
 from watcher.core.ports import Clock
-from watcher.core.settings import Config, RateLimit, SinkSettings
+from watcher.core.settings import Config, RateLimit
+from watcher.core.sink_settings import SinkSettings
 from watcher.errors import ConfigError, ServiceUnreachable
 from watcher.util.threads import off_loop
 

@@ -17,6 +17,8 @@ from watcher.config.url_readers import state_url
 from watcher.core import settings
 from watcher.core.digest import Digest
 from watcher.core.model import Target
+from watcher.core.mutes import Mute
+from watcher.core.sink_settings import SinkSettings
 from watcher.core.state_url import DEFAULT, SCHEME, VARIABLE, parse_address
 from watcher.util.bounded_text import shown
 
@@ -153,11 +155,11 @@ def _account_and_region(sink: SinkModel, accounts: Accounts, faults: Faults) -> 
     return account.name, regions[0] if regions else ""
 
 
-def _sink(sink: SinkModel, account: settings.Account | None, region: str, now: datetime) -> settings.SinkSettings:
+def _sink(sink: SinkModel, account: settings.Account | None, region: str, now: datetime) -> SinkSettings:
     routing = sink.model_dump(include={"name", "type", *ROUTING})
     if isinstance(sink.replay_from, float):
         routing["replay_from"] = now - timedelta(seconds=sink.replay_from)
-    return settings.SinkSettings(**routing, account=account, region=region or None, options=sink)
+    return SinkSettings(**routing, account=account, region=region or None, options=sink)
 
 
 def _digest(file: File, faults: Faults) -> Digest | None:
@@ -174,9 +176,9 @@ def _digest(file: File, faults: Faults) -> Digest | None:
     return file.digest.digest()
 
 
-def _mute(mute: MuteModel) -> settings.Mute:
+def _mute(mute: MuteModel) -> Mute:
     when = mute.when.window() if mute.when else None
-    return settings.Mute(**mute.model_dump(exclude={"when"}), when=when)
+    return Mute(**mute.model_dump(exclude={"when"}), when=when)
 
 
 def _http(file: File, faults: Faults) -> settings.Http | None:

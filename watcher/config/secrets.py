@@ -7,7 +7,8 @@ from urllib.parse import unquote, unquote_plus, urlsplit
 from pydantic import BaseModel, SecretStr
 
 from watcher.core.heartbeat import REASON
-from watcher.core.settings import Config, SinkOptions
+from watcher.core.settings import Config
+from watcher.core.sink_settings import SinkOptions
 
 MIN_HEADER_LENGTH = 12
 """The fewest characters of a header's value that counts as a secret; the sender itself hides shorter ones, too."""

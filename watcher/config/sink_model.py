@@ -17,7 +17,7 @@ from watcher.config.strict_model import StrictModel, faults_of
 from watcher.config.tree import Keys, Node
 from watcher.core.model import EVENT_TYPES, TEST_EVENT, Severity
 from watcher.core.ports import Sink
-from watcher.core.settings import SinkOptions, SinkSettings
+from watcher.core.sink_settings import SinkOptions, SinkSettings
 from watcher.util.globs import matches
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from watcher.util.bounded_text import bounded
 
 if TYPE_CHECKING:
     from watcher.core.by_hand import HandMute
-    from watcher.core.settings import Config, Mute
+    from watcher.core.mutes import Mute
+    from watcher.core.settings import Config
     from watcher.core.state import Record
 
 SUBJECT = "digest"

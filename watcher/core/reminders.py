@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from watcher.core.by_hand import NOTHING_BY_HAND, ByHand
 from watcher.core.connections import AVAILABLE
+from watcher.core.deliveries import ReminderRequest
 from watcher.core.model import FAILED, rfc3339
 from watcher.core.mute_ends import is_held
-from watcher.core.ports import ReminderRequest
 from watcher.core.routing import all_mutes, muted_by, why_not
 from watcher.core.settings import Config
 from watcher.core.state import Record

@@ -14,7 +14,7 @@ from watcher.core.incidents import BEGUN_BY, State
 from watcher.core.mute_ends import with_names
 from watcher.core.ports import Entry
 from watcher.core.routing import wants_recorded
-from watcher.core.settings import SinkSettings
+from watcher.core.sink_settings import SinkSettings
 from watcher.core.state import Record
 
 

@@ -2,7 +2,7 @@
 
 from math import inf
 
-from watcher.core.ports import DeliveryOutcome, DeliveryState, SendOutcome, Verdict
+from watcher.core.deliveries import DeliveryOutcome, DeliveryState, SendOutcome, Verdict
 from watcher.util.units import format_duration
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 300.0

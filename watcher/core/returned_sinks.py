@@ -8,9 +8,9 @@ open. Anything else is no news any more, and stays a dead letter.
 import json
 from collections.abc import Callable, Iterable
 
+from watcher.core.deliveries import DeliveryRecord
 from watcher.core.incidents import BEGUN_BY, State
-from watcher.core.ports import DeliveryRecord
-from watcher.core.settings import SinkSettings
+from watcher.core.sink_settings import SinkSettings
 from watcher.core.state import Record
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from watcher.core.by_hand import ByHand
 from watcher.core.model import DIGEST_EVENT, Severity, severity
-from watcher.core.settings import Mute, SinkSettings
+from watcher.core.mutes import Mute
+from watcher.core.sink_settings import SinkSettings
 from watcher.util.globs import matches
 
 if TYPE_CHECKING:

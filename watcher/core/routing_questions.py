@@ -7,8 +7,10 @@ from datetime import datetime
 from watcher.core.by_hand import NOTHING_BY_HAND, ByHand
 from watcher.core.incidents import may_resolve
 from watcher.core.model import EndpointKey, Severity, Target, for_people
+from watcher.core.mutes import Mute
 from watcher.core.routing import all_mutes, muted_by, why_not
-from watcher.core.settings import Config, Mute, SinkSettings
+from watcher.core.settings import Config
+from watcher.core.sink_settings import SinkSettings
 
 _CONDITION = "it was sent a problem that this event ends"
 

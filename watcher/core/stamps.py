@@ -9,7 +9,7 @@ from watcher.core.event_links import event_links
 from watcher.core.events import Event
 from watcher.core.incidents import IncidentStep, incident_to_json
 from watcher.core.model import rfc3339
-from watcher.core.settings import Mute
+from watcher.core.mutes import Mute
 from watcher.util.bounded_text import bounded
 
 

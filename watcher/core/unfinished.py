@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from watcher.core.settings import SinkSettings
+from watcher.core.sink_settings import SinkSettings
 
 if TYPE_CHECKING:
     from watcher.core.events import Event  # loads cloudevents

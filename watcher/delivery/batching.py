@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import inf
 from typing import Any
 
+from watcher.core.deliveries import Delivery, DeliveryOutcome, Limits
 from watcher.core.events import Event
-from watcher.core.ports import Clock, Delivery, DeliveryOutcome, Limits, Store
+from watcher.core.ports import Clock, Store
 from watcher.messages.phrases import cause_text, without_names_and_ids
 
 

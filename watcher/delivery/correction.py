@@ -9,7 +9,8 @@ import asyncio
 
 from structlog.typing import FilteringBoundLogger
 
-from watcher.core.ports import Delivery, Sink, Store, Verdict
+from watcher.core.deliveries import Delivery, Verdict
+from watcher.core.ports import Sink, Store
 from watcher.delivery.incident_history import latest_sent, was_tried_elsewhere
 from watcher.errors import SinkError, StoreError
 

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from watcher.core.by_hand import NOTHING_BY_HAND, ByHand
+from watcher.core.deliveries import DeliveryRecord, DeliveryState
 from watcher.core.incidents import BEGUN_BY, State
 from watcher.core.model import for_people, parse_rfc3339, rfc3339
-from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.core.routing import labels_of, why_not
-from watcher.core.settings import Config, SinkSettings
+from watcher.core.settings import Config
+from watcher.core.sink_settings import SinkSettings
 from watcher.core.unfinished import is_end
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from watcher.core.deliveries import Delivery, DeliveryQuery, DeliveryRecord, DeliveryState, Limits
 from watcher.core.events import Event
 from watcher.core.incidents import BEGUN_BY, State
 from watcher.core.model import parse_rfc3339
-from watcher.core.ports import Delivery, DeliveryQuery, DeliveryRecord, DeliveryState, EventQuery, Limits, Reader
+from watcher.core.ports import EventQuery, Reader
 
 MAX_EVENTS = 100
 """The most events of a subject that are read at a time."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import structlog
 
 from watcher.core.ports import Clock, Sink, Store
-from watcher.core.settings import GIVE_UP_AFTER_SECONDS
+from watcher.core.sink_settings import GIVE_UP_AFTER_SECONDS
 from watcher.delivery.worker import Worker
 from watcher.observability.daemon_view import SinkStatus
 from watcher.observability.observer import Observer

@@ -6,7 +6,8 @@ from math import inf
 
 import structlog
 
-from watcher.core.ports import Clock, Delivery, Reader, ResendingSink, Sink
+from watcher.core.deliveries import Delivery
+from watcher.core.ports import Clock, Reader, ResendingSink, Sink
 from watcher.core.state import Incident, Record
 from watcher.delivery.incident_history import last_problem
 from watcher.errors import SinkError, StoreError

@@ -9,7 +9,8 @@ from math import inf
 
 import structlog
 
-from watcher.core.ports import Clock, Delivery, DeliveryOutcome, DeliveryState, SendOutcome, Sink, Store, Verdict
+from watcher.core.deliveries import Delivery, DeliveryOutcome, DeliveryState, SendOutcome, Verdict
+from watcher.core.ports import Clock, Sink, Store
 from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, SPACING_SECONDS, after_try, given_up
 from watcher.delivery.batching import Batcher
 from watcher.delivery.correction import correct

@@ -6,7 +6,8 @@ from contextlib import suppress
 
 from structlog.typing import FilteringBoundLogger
 
-from watcher.core.ports import Clock, Delivery, DeliveryOutcome, Store
+from watcher.core.deliveries import Delivery, DeliveryOutcome
+from watcher.core.ports import Clock, Store
 from watcher.errors import StoreError
 from watcher.observability.observer import Observer
 

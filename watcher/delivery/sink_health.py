@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from math import inf
 
-from watcher.core.ports import Delivery, DeliveryRecord, DeliveryState, SendOutcome, Verdict
+from watcher.core.deliveries import Delivery, DeliveryRecord, DeliveryState, SendOutcome, Verdict
 from watcher.observability.daemon_view import SinkState
 
 SUSPICIOUS_FAILURES = 3

@@ -11,7 +11,8 @@ from math import inf
 
 import structlog
 
-from watcher.core.ports import Clock, Delivery, DeliveryQuery, DeliveryState, Sink, Store
+from watcher.core.deliveries import Delivery, DeliveryQuery, DeliveryState
+from watcher.core.ports import Clock, Sink, Store
 from watcher.core.retry_policy import REMOVED
 from watcher.delivery.sender import Sender
 from watcher.delivery.settler import STORE_PAUSE_SECONDS

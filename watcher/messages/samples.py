@@ -37,7 +37,8 @@ from watcher.core.model import (
     extended,
     path_segment,
 )
-from watcher.core.settings import Config, Mute, Retry
+from watcher.core.mutes import Mute
+from watcher.core.settings import Config, Retry
 from watcher.core.state import Incident, Known, Outage, Record
 from watcher.sources.codeconnections import connection, stack
 from watcher.sources.proton import template

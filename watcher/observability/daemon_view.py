@@ -11,9 +11,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from watcher.core.by_hand import ByHand
+from watcher.core.deliveries import DeliveryQuery, DeliveryState
 from watcher.core.listings import ListingKey
 from watcher.core.model import EndpointKey, Target
-from watcher.core.ports import Clock, DeliveryQuery, DeliveryState, Reader
+from watcher.core.ports import Clock, Reader
 from watcher.core.settings import Config
 from watcher.core.state import Record
 from watcher.errors import StoreError, StoreSilent

@@ -16,6 +16,7 @@ from prometheus_client.core import Counter, CounterMetricFamily, GaugeMetricFami
 
 from watcher import __version__
 from watcher.core.connections import AVAILABLE, ERROR, PENDING
+from watcher.core.deliveries import DeliveryOutcome, DeliveryState
 from watcher.core.events import Event
 from watcher.core.incidents import may_resolve
 from watcher.core.model import (
@@ -28,7 +29,7 @@ from watcher.core.model import (
     Target,
     parse_rfc3339,
 )
-from watcher.core.ports import DeliveryOutcome, DeliveryState, Entry
+from watcher.core.ports import Entry
 from watcher.core.routing import active_mutes
 from watcher.core.settings import Config
 from watcher.core.state import Record

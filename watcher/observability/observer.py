@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from watcher.core.deliveries import DeliveryOutcome
 from watcher.core.model import Target
-from watcher.core.ports import DeliveryOutcome, Entry
+from watcher.core.ports import Entry
 from watcher.errors import PollFailed, TargetUnreadable
 
 

@@ -10,8 +10,9 @@ import structlog
 from watcher.core.by_hand import HandMute
 from watcher.core.digest import LOOK_BACK, SUBJECT, Digest, Period, digest_data
 from watcher.core.events import digest_event
+from watcher.core.mutes import Mute
 from watcher.core.ports import Entry
-from watcher.core.settings import Config, Mute
+from watcher.core.settings import Config
 from watcher.core.stamps import stamped
 from watcher.core.state import KnownDigests, Record
 from watcher.core.status import outage_of

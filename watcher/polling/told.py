@@ -4,9 +4,10 @@ import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 
+from watcher.core.deliveries import DeliveryQuery, DeliveryRecord, DeliveryState
 from watcher.core.events import Event
 from watcher.core.incidents import BEGUN_BY
-from watcher.core.ports import DeliveryQuery, DeliveryRecord, DeliveryState, Entry, EventQuery, Reader
+from watcher.core.ports import Entry, EventQuery, Reader
 from watcher.core.state import Incident, Record
 
 MAX_EVENTS, MAX_CHARACTERS = 100, 4_000_000

@@ -21,7 +21,7 @@ from pydantic import AfterValidator, Field, PlainValidator
 from watcher.config.fields import HEADER_NAME_SCHEMA, Interval, Secret, lasting
 from watcher.config.receiver_model import may_be_reached
 from watcher.config.url_readers import distinct, header_name
-from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
+from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
 from watcher.sinks.alertmanager_alerts import alert_of
 from watcher.sinks.alerts import OUTSIDE, PARALLEL, PROGRESS, Step, alert_preview, step_of

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from watcher.core.deliveries import Delivery
 from watcher.core.model import rfc3339
-from watcher.core.ports import Delivery
 from watcher.messages.alert import alert_for
 from watcher.sinks.alerts import Step, step_of
 

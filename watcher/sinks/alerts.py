@@ -13,8 +13,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
+from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
 from watcher.core.model import TEST_EVENT, Severity, severity
-from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
 from watcher.messages.alert import alert_for
 from watcher.sinks.http import HttpOptions, Post
 

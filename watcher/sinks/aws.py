@@ -17,8 +17,8 @@ from pydantic import Field
 
 from watcher.config.fields import Duration, Url, lasting
 from watcher.config.sink_model import AccountSinkModel
-from watcher.core.ports import Delivery, SendOutcome, Verdict
-from watcher.core.settings import SinkSettings
+from watcher.core.deliveries import Delivery, SendOutcome, Verdict
+from watcher.core.sink_settings import SinkSettings
 from watcher.util.bounded_text import bounded
 from watcher.util.redaction import printable, redacted_excerpt
 

@@ -16,8 +16,8 @@ from watcher.aws.call_errors import response_failure
 from watcher.aws.client import Client, LeasedClient
 from watcher.aws.responses import body_of
 from watcher.aws.sessions import Sessions
-from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
-from watcher.core.settings import SinkSettings
+from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
+from watcher.core.sink_settings import SinkSettings
 from watcher.errors import PollFailed, SinkError
 from watcher.sinks.aws import AwsOptions, Entry, blames_call, shown, verdict
 

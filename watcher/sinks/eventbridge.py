@@ -7,8 +7,8 @@ from pydantic import Field, PlainValidator
 
 from watcher.config.fields import text_schema
 from watcher.config.readers import accepted
+from watcher.core.deliveries import Delivery, SendOutcome, Verdict
 from watcher.core.model import parse_rfc3339
-from watcher.core.ports import Delivery, SendOutcome, Verdict
 from watcher.sinks.aws import AwsOptions, Entry, members, outcome_of
 
 Bus = Annotated[

@@ -23,7 +23,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from watcher.config.fields import Count, or_variable, text_schema
 from watcher.config.readers import quoted, single, single_line
 from watcher.config.sink_model import SinkModel
-from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
+from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
 from watcher.sinks.lines import Lines
 from watcher.util.units import SIZE, SIZE_IN_WORDS, parse_size

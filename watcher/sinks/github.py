@@ -13,7 +13,7 @@ from pydantic import Field, PlainValidator, SecretStr, WithJsonSchema, model_val
 
 from watcher.config.fields import Token, or_variable, text_schema
 from watcher.config.readers import meant_as_text, single
-from watcher.core.ports import Verdict
+from watcher.core.deliveries import Verdict
 from watcher.messages.sanitize import one_line
 from watcher.sinks.commit_status import CommitStatus, CommitStatusSink, StatusOptions, shortened
 from watcher.sinks.github_app import InstallationToken, key_fault

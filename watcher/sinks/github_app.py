@@ -12,8 +12,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from watcher.core.deliveries import Verdict
 from watcher.core.model import parse_rfc3339
-from watcher.core.ports import Verdict
 from watcher.errors import SinkError
 from watcher.sinks.commit_status import judged
 from watcher.util.redaction import remember

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from pydantic import Field
 
 from watcher.config.fields import Token
-from watcher.core.ports import Verdict
+from watcher.core.deliveries import Verdict
 from watcher.messages.sanitize import one_line
 from watcher.sinks.commit_status import CommitState, CommitStatus, CommitStatusSink, StatusOptions, shortened
 from watcher.sinks.http import BaseUrl, Post, Response

@@ -17,7 +17,7 @@ from watcher.config.receiver_model import ReceiverModel, may_be_reached, plain_u
 from watcher.config.secrets import secret_parts
 from watcher.config.sink_model import SinkModel
 from watcher.config.url_readers import http_url
-from watcher.core.ports import Verdict
+from watcher.core.deliveries import Verdict
 from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS
 from watcher.errors import SinkError, SinkGone
 from watcher.util.bounded_text import LONGEST_TEXT

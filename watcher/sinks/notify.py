@@ -24,7 +24,7 @@ from pydantic import Field, PlainValidator, SecretStr, field_validator
 from watcher.config.fields import Duration, lasting, text_schema
 from watcher.config.readers import single_line
 from watcher.config.tree import Text as Scalar
-from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
+from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
 from watcher.messages.plain import Text, plain
 from watcher.messages.sanitize import for_text, one_line

@@ -38,8 +38,8 @@ from multidict import CIMultiDict
 from watcher import __version__
 from watcher.aws.profiles import system_ca_fault
 from watcher.config.secrets import secret_parts
-from watcher.core.ports import Verdict
-from watcher.core.settings import Reach
+from watcher.core.deliveries import Verdict
+from watcher.core.sink_settings import Reach
 from watcher.errors import SinkError
 from watcher.observability.tracing import propagated, span
 from watcher.sinks.http import Response, first_line, requested_wait, verdict

@@ -12,7 +12,8 @@ from watcher.config.fields import HTTP_URL, Plain, Token, text_schema
 from watcher.config.receiver_model import may_be_reached
 from watcher.config.secrets import secret_parts
 from watcher.config.url_readers import http_url
-from watcher.core.ports import Delivery, Limits, SendOutcome, Sink
+from watcher.core.deliveries import Delivery, Limits, SendOutcome
+from watcher.core.ports import Sink
 from watcher.messages.blocks import slack_payload
 from watcher.messages.plain import plain
 from watcher.sinks.http import ReceiverOptions
@@ -22,7 +23,7 @@ from watcher.util.redaction import remember
 
 if TYPE_CHECKING:
     from watcher.aws.sessions import Sessions
-    from watcher.core.settings import SinkSettings
+    from watcher.core.sink_settings import SinkSettings
 
 PARALLEL = 4
 """Messages of different targets that are posted at the same time: their outcomes share a commit, and so many messages

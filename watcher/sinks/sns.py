@@ -8,7 +8,7 @@ from pydantic import Field, PlainValidator
 
 from watcher.config.fields import text_schema
 from watcher.config.readers import matching
-from watcher.core.ports import Delivery
+from watcher.core.deliveries import Delivery
 from watcher.messages.plain import subject
 from watcher.sinks.aws import AwsOptions, Entry, message
 

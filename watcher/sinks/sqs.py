@@ -7,7 +7,7 @@ from pydantic import Field
 
 from watcher.config.fields import QueueUrl
 from watcher.config.url_readers import queue_region
-from watcher.core.ports import Delivery
+from watcher.core.deliveries import Delivery
 from watcher.sinks.aws import AwsOptions, Entry, message
 
 

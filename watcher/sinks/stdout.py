@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, Literal
 
 from watcher.config.sink_model import SinkModel
-from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
+from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
 from watcher.errors import SinkClosed, SinkError
 from watcher.sinks.lines import EndingError, Lines
 

@@ -11,7 +11,7 @@ from pydantic import Field, PlainValidator, SecretStr
 
 from watcher.config.fields import HTTP_URL, text_schema
 from watcher.config.url_readers import http_url
-from watcher.core.ports import Delivery, Limits, SendOutcome
+from watcher.core.deliveries import Delivery, Limits, SendOutcome
 from watcher.messages.alert import links_of
 from watcher.messages.card import teams_body
 from watcher.messages.compose import message_for

@@ -13,7 +13,7 @@ from watcher.config.fields import DURATION_SCHEMA, text_schema
 from watcher.config.readers import duration_from, meant_as_text
 from watcher.config.sink_model import ROUTABLE, SinkModel
 from watcher.core.routing import why_not
-from watcher.core.settings import SinkSettings
+from watcher.core.sink_settings import SinkSettings
 from watcher.util.threads import off_loop
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, PlainValidator, SecretStr, Validatio
 from watcher.config.fields import HEADER_NAME_SCHEMA, HTTP_URL, Secret, choice_schema, text_schema
 from watcher.config.readers import meant_as_text, one_of, quoted, single_line
 from watcher.config.url_readers import distinct, header_name, http_url
-from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
+from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
 from watcher.sinks.http import HttpOptions
 from watcher.sinks.text import sound_template
 from watcher.util.threads import off_loop

@@ -20,6 +20,7 @@ from watcher.core.by_hand import (
     mute_from_json,
     mute_to_json,
 )
+from watcher.core.deliveries import DeliveryState
 from watcher.core.event_check import check_event
 from watcher.core.events import Event
 from watcher.core.history import (
@@ -34,7 +35,6 @@ from watcher.core.history import (
 )
 from watcher.core.listings import Listing, ListingKey, targets_from_json, targets_to_json
 from watcher.core.model import parse_rfc3339, rfc3339
-from watcher.core.ports import DeliveryState
 from watcher.core.state import Record
 from watcher.errors import StoreError, UsageError
 from watcher.util.shapes import Each, Optional, check, is_moment, is_time, is_unicode, parse

@@ -15,8 +15,8 @@ import structlog
 
 from watcher.core.by_hand import Acknowledgement, ByHand
 from watcher.core.model import Target, rfc3339
+from watcher.core.mutes import Mute
 from watcher.core.routing import active_mutes, mute_of
-from watcher.core.settings import Mute
 from watcher.core.state import Record
 from watcher.core.status import Status, urgency
 from watcher.errors import StoreError, StoreSilent

@@ -9,8 +9,8 @@ from watcher.core.capacity import EndpointLoad, load_to_json
 from watcher.core.incidents import open_to_json
 from watcher.core.listings import ListingKey
 from watcher.core.model import EndpointKey, rfc3339
+from watcher.core.mutes import Mute
 from watcher.core.routing import all_mutes, muted_by
-from watcher.core.settings import Mute
 from watcher.core.state import Record
 from watcher.observability.daemon_view import (
     Backlog,

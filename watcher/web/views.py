@@ -8,13 +8,14 @@ from typing import Any
 from watcher import __version__
 from watcher.core.attempts import MAX_RECENT, parse_line
 from watcher.core.by_hand import NOTHING_BY_HAND, ByHand, HandMute
+from watcher.core.deliveries import DeliveryRecord
 from watcher.core.event_links import console_page
 from watcher.core.events import Event, target_to_json
 from watcher.core.incidents import open_to_json
 from watcher.core.links import links, repository_name
 from watcher.core.model import Revision, Target, parse_rfc3339, rfc3339
-from watcher.core.ports import DeliveryRecord
-from watcher.core.settings import Config, Mute
+from watcher.core.mutes import Mute
+from watcher.core.settings import Config
 from watcher.core.state import Outage, Record, attempt_to_json, blocker_to_json
 from watcher.core.status import active, outage_of, reason_of, reported, stalled, standing
 from watcher.delivery.explain import explain

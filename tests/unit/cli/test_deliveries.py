@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, sent
 from watcher.cli.deliveries import requeue
-from watcher.core.ports import ReminderRequest
-from watcher.core.settings import Account, Config, Retry, SinkSettings
+from watcher.core.deliveries import ReminderRequest
+from watcher.core.settings import Account, Config, Retry
+from watcher.core.sink_settings import SinkSettings
 from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:

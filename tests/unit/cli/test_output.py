@@ -28,10 +28,10 @@ from watcher.cli.output.report import print_csv, print_report
 from watcher.cli.output.targets import print_targets, record_to_json, status_rows
 from watcher.core.by_hand import Acknowledgement, by_hand
 from watcher.core.connections import ConnectionChange
+from watcher.core.deliveries import DeliveryRecord, DeliveryState
 from watcher.core.diff import diff
 from watcher.core.events import Event, connection_event, outage_event, sync_event, trial_event
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
-from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.core.report import GroupReport, Percentiles
 from watcher.core.settings import Config, Retry
 from watcher.core.state import Incident, Known, KnownConnection, Outage, Record

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import pytest
 
 from watcher.config import window_model
-from watcher.core.settings import Mute
+from watcher.core.mutes import Mute
 from watcher.core.windows import Window
 
 if TYPE_CHECKING:

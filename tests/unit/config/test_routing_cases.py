@@ -7,7 +7,8 @@ import pytest
 from tests.unit.conftest import minute
 from watcher.config.document import Document
 from watcher.config.routing_cases import parse_cases
-from watcher.core.settings import Config, Retry, SinkSettings
+from watcher.core.settings import Config, Retry
+from watcher.core.sink_settings import SinkSettings
 from watcher.errors import ConfigError
 
 SINKS = (SinkSettings("ops", "stdout"), SinkSettings("chat", "stdout"))

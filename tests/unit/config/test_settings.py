@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from watcher.core.model import FirstSeen, Repository
-from watcher.core.settings import RateLimit, Retry, SinkSettings
+from watcher.core.settings import RateLimit, Retry
+from watcher.core.sink_settings import SinkSettings
 from watcher.sources import KINDS
 from watcher.sources.codeconnections import stack
 

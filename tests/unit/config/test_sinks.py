@@ -17,7 +17,7 @@ from standardwebhooks.webhooks import Webhook
 
 from watcher.config.sink_model import ROUTABLE
 from watcher.core.model import Severity
-from watcher.core.settings import SinkSettings
+from watcher.core.sink_settings import SinkSettings
 from watcher.messages.template import check
 
 if TYPE_CHECKING:

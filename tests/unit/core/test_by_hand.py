@@ -25,10 +25,10 @@ from watcher.core.by_hand import (
 )
 from watcher.core.incidents import open_to_json
 from watcher.core.mute_ends import released
+from watcher.core.mutes import Mute
 from watcher.core.reminders import reminder_requests
 from watcher.core.routing import active_mutes, all_mutes, mute_of, muted_by
 from watcher.core.routing_questions import Question, answer
-from watcher.core.settings import Mute
 from watcher.core.state import Incident, Record
 
 MUTE = HandMute("1a", ("*",), (), minute(1), minute(6), "planned", "ada")

@@ -14,8 +14,10 @@ from watcher.core.digest import Digest, Period, digest_data
 from watcher.core.events import Event, digest_event
 from watcher.core.history import AttemptRow, IncidentRow
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
+from watcher.core.mutes import Mute
 from watcher.core.routing import why_not
-from watcher.core.settings import Config, Mute, Retry, SinkSettings
+from watcher.core.settings import Config, Retry
+from watcher.core.sink_settings import SinkSettings
 from watcher.core.state import Incident, Known, KnownDigests, Record, dump, forgotten, load
 from watcher.messages.compose import message_for
 from watcher.sources.codeconnections import stack

@@ -27,7 +27,7 @@ from watcher.core.events import RESERVED_BYTES, Event
 from watcher.core.incidents import IncidentStep, Problem, State
 from watcher.core.links import connection_page
 from watcher.core.model import FAILED, Target, parse_rfc3339
-from watcher.core.settings import Mute
+from watcher.core.mutes import Mute
 from watcher.core.stamps import stamped
 from watcher.core.state import Incident
 from watcher.sources.codeconnections import stack

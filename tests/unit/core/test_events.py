@@ -19,6 +19,7 @@ from tests.support.event_samples import CONNECTION_ARN, connection_change, muted
 from tests.unit.conftest import a_blocker, a_revision, a_snapshot, an_attempt, minute
 from watcher.core.blockers import BlockerChange
 from watcher.core.connections import AVAILABLE, ERROR, PENDING, ConnectionChange
+from watcher.core.deliveries import Delivery
 from watcher.core.diff import Change, Reason, diff
 from watcher.core.event_check import check_event
 from watcher.core.event_schema import event_schema
@@ -52,8 +53,7 @@ from watcher.core.model import (
     extended,
     severity,
 )
-from watcher.core.ports import Delivery
-from watcher.core.settings import Mute
+from watcher.core.mutes import Mute
 from watcher.core.stamps import stamped
 from watcher.core.state import Incident, Known, Outage
 from watcher.sources import KINDS

@@ -21,7 +21,7 @@ from watcher.core.model import (
     parse_rfc3339,
     rfc3339,
 )
-from watcher.core.settings import SinkOptions
+from watcher.core.sink_settings import SinkOptions
 from watcher.sources.codeconnections import REPOSITORY, STACK, connection
 from watcher.sources.proton import TEMPLATE, template
 

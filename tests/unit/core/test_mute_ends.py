@@ -12,7 +12,9 @@ import pytest
 from tests.unit.conftest import minute
 from watcher.core.events import Event
 from watcher.core.mute_ends import held_after, is_held, released, still_held
-from watcher.core.settings import Config, Mute, Retry, SinkSettings
+from watcher.core.mutes import Mute
+from watcher.core.settings import Config, Retry
+from watcher.core.sink_settings import SinkSettings
 from watcher.core.state import HeldBack, Incident, Record, dump, load
 from watcher.core.windows import Window
 

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from tests.unit.conftest import a_blocker, an_attempt, minute
+from watcher.core.deliveries import ReminderRequest
 from watcher.core.model import FAILED, IN_PROGRESS, QUEUED, SUCCEEDED, EndpointKey, Severity, rfc3339
-from watcher.core.ports import ReminderRequest
+from watcher.core.mutes import Mute
 from watcher.core.reminders import ReportedProblem, due, problems_of, reminder_requests
-from watcher.core.settings import Account, Config, Mute, Retry, SinkSettings
+from watcher.core.settings import Account, Config, Retry
+from watcher.core.sink_settings import SinkSettings
 from watcher.core.state import HeldBack, Incident, Known, KnownConnection, Outage, Record
 from watcher.sources.codeconnections import stack
 from watcher.sources.proton import template

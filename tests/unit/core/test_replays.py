@@ -11,7 +11,7 @@ from watcher.core.events import Event
 from watcher.core.model import Severity
 from watcher.core.ports import Entry
 from watcher.core.replays import Replay
-from watcher.core.settings import SinkSettings
+from watcher.core.sink_settings import SinkSettings
 from watcher.core.state import Incident, Record
 
 FAILED, SUCCEEDED = "watcher.sync.failed", "watcher.sync.succeeded"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.delivery.relaying import an_event
-from watcher.core.ports import Delivery, DeliveryState, SendOutcome, Verdict
+from watcher.core.deliveries import Delivery, DeliveryState, SendOutcome, Verdict
 from watcher.core.retry_policy import (
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from tests.unit.conftest import minute
+from watcher.core.deliveries import DeliveryRecord, DeliveryState
 from watcher.core.events import Event
-from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.core.returned_sinks import owed_again
-from watcher.core.settings import SinkSettings
+from watcher.core.sink_settings import SinkSettings
 from watcher.core.state import Incident, Record
 
 FAILED, SUCCEEDED = "watcher.sync.failed", "watcher.sync.succeeded"

@@ -13,6 +13,7 @@ from tests.unit.conftest import minute
 from watcher.core.by_hand import ByHand
 from watcher.core.events import Event
 from watcher.core.model import DIGEST_EVENT, Severity
+from watcher.core.mutes import Mute
 from watcher.core.routing import (
     active_mutes,
     mute_of,
@@ -23,7 +24,7 @@ from watcher.core.routing import (
     wants_recorded,
     why_not,
 )
-from watcher.core.settings import Mute, SinkSettings
+from watcher.core.sink_settings import SinkSettings
 from watcher.core.windows import Window
 
 FAILED = Event("id", "watcher.sync.failed", "prod/us-east-1/stack/network%2Fa", "2026-11-23T08:00:00Z", "{}")

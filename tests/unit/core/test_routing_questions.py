@@ -13,8 +13,10 @@ from watcher.core.by_hand import NOTHING_BY_HAND
 from watcher.core.events import Event
 from watcher.core.incidents import BEGUN_BY, Problem, State
 from watcher.core.model import EVENT_TYPES, EndpointKey, Severity
+from watcher.core.mutes import Mute
 from watcher.core.routing_questions import Question, Routed, answer
-from watcher.core.settings import Config, Mute, Retry, SinkSettings
+from watcher.core.settings import Config, Retry
+from watcher.core.sink_settings import SinkSettings
 from watcher.core.state import Incident, Record
 from watcher.core.windows import Window
 from watcher.messages.samples import sample_of

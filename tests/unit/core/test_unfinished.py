@@ -7,7 +7,7 @@ import json
 import pytest
 
 from watcher.core.events import Event
-from watcher.core.settings import SinkOptions, SinkSettings
+from watcher.core.sink_settings import SinkOptions, SinkSettings
 from watcher.core.unfinished import end_is_for, is_end, unfinished_after
 
 

@@ -15,8 +15,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.support.tasks import running
+from watcher.core.deliveries import DeliveryQuery, DeliveryState, Limits, SendOutcome, Verdict
 from watcher.core.events import Event
-from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, Limits, SendOutcome, Verdict
+from watcher.core.ports import Entry
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
 from watcher.stores.memory import MemoryStore
@@ -24,7 +25,8 @@ from watcher.stores.memory import MemoryStore
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 
-    from watcher.core.ports import Delivery, DeliveryRecord, Sink, Store
+    from watcher.core.deliveries import Delivery, DeliveryRecord
+    from watcher.core.ports import Sink, Store
 
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
 MOMENT = START.isoformat()

@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.incidents import FAILED_AGAIN, FAILED_EVENT, MENDED
 from tests.unit.conftest import minute
-from watcher.core.ports import DeliveryOutcome, DeliveryState, Entry, Limits
+from watcher.core.deliveries import DeliveryOutcome, DeliveryState, Limits
+from watcher.core.ports import Entry
 from watcher.core.state import Record
 from watcher.delivery.incident_history import MAX_EVENTS, with_history
 from watcher.stores.memory import MemoryStore

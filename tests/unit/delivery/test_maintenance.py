@@ -12,8 +12,9 @@ import pytest
 from tests.contract.conftest import NOW, entry, event
 from tests.support.fake_daemon import STACKS, Peek, config_of
 from watcher.core.attempts import SeenAttempt
+from watcher.core.deliveries import DeliveryQuery, DeliveryState
 from watcher.core.history import AttemptRow
-from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery
+from watcher.core.ports import Entry, EventQuery
 from watcher.core.retry_policy import REMOVED
 from watcher.core.state import Record
 from watcher.delivery import maintenance

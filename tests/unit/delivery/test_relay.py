@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.delivery.relaying import HANGS, MOMENT, Scripted, in_own_time, number_of, passed, relaying
-from watcher.core.ports import Limits, ReminderRequest, Verdict
+from watcher.core.deliveries import Limits, ReminderRequest, Verdict
 from watcher.errors import SinkError
 from watcher.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from watcher.core.ports import Delivery
+    from watcher.core.deliveries import Delivery
 
 GROUPED = Limits(batch=100, group_wait=30.0)
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from tests.support.tasks import running
 from tests.unit.delivery.relaying import House, Scripted, an_event, in_own_time, passed, relaying
+from watcher.core.deliveries import DeliveryOutcome, DeliveryState, Limits, Verdict
 from watcher.core.incidents import IncidentStep, State
-from watcher.core.ports import DeliveryOutcome, DeliveryState, Entry, Limits, Verdict
+from watcher.core.ports import Entry
 from watcher.core.stamps import stamped
 from watcher.core.state import Incident, Record
 from watcher.delivery.resender import Resender
@@ -20,7 +21,7 @@ from watcher.errors import SinkError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from watcher.core.ports import Delivery
+    from watcher.core.deliveries import Delivery
 
 
 @dataclass

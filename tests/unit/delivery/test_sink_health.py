@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.delivery.relaying import an_event
-from watcher.core.ports import Delivery, DeliveryRecord, DeliveryState, SendOutcome, Verdict
+from watcher.core.deliveries import Delivery, DeliveryRecord, DeliveryState, SendOutcome, Verdict
 from watcher.delivery.sink_health import SUSPICIOUS_FAILURES, SinkHealth
 from watcher.observability.daemon_view import Backlog, SinkStatus
 

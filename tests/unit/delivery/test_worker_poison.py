@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.delivery.relaying import HANGS, SUBJECTS, House, Scripted, in_own_time, passed, relaying
-from watcher.core.ports import Limits, Verdict
+from watcher.core.deliveries import Limits, Verdict
 from watcher.errors import SinkError
 from watcher.stores.memory import MemoryStore
 from watcher.stores.sqlite.store import SqliteOutbox
 
 if TYPE_CHECKING:
-    from watcher.core.ports import Delivery
+    from watcher.core.deliveries import Delivery
 
 WEBHOOK = Limits(parallel=8, deadline=10.0)
 SLACK = Limits(parallel=2, deadline=10.0)

@@ -22,7 +22,8 @@ from tests.unit.delivery.relaying import (
     number_of,
     relaying,
 )
-from watcher.core.ports import Entry, Limits, Verdict
+from watcher.core.deliveries import Limits, Verdict
+from watcher.core.ports import Entry
 from watcher.core.retry_policy import LONGEST_PAUSE_SECONDS, REMOVED, SPACING_SECONDS
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
-    from watcher.core.ports import Delivery, DeliveryOutcome
+    from watcher.core.deliveries import Delivery, DeliveryOutcome
 
 
 @pytest.mark.parametrize("limits", [Limits(), Limits(batch=10, in_order=True)], ids=["lanes", "in order"])

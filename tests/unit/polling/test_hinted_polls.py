@@ -11,7 +11,8 @@ from tests.unit.delivery.relaying import Clock, in_own_time
 from tests.unit.polling.test_progress import store_at_once
 from watcher.aws.sessions import Sessions
 from watcher.core.model import Snapshot
-from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSettings
+from watcher.core.settings import Account, Config, RateLimit, Retry
+from watcher.core.sink_settings import SinkSettings
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
 from watcher.observability.observer import Observers
 from watcher.polling.endpoint import Endpoint

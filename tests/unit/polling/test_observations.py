@@ -16,8 +16,10 @@ from watcher.core.event_ids import incident_id
 from watcher.core.events import blocker_event, discovery_event, outage_event, removal_event
 from watcher.core.incidents import IncidentStep, State
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, EndpointKey, FirstSeen, Severity
+from watcher.core.mutes import Mute
 from watcher.core.outages import OWN, FailureStreak, lengthen
-from watcher.core.settings import Config, Http, Mute, Retry, SinkOptions, SinkSettings
+from watcher.core.settings import Config, Http, Retry
+from watcher.core.sink_settings import SinkOptions, SinkSettings
 from watcher.core.stamps import stamped
 from watcher.core.state import HeldBack, Incident, Known, KnownConnection, Outage, Record
 from watcher.errors import EndpointUnreadable

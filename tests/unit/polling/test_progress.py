@@ -11,7 +11,8 @@ from tests.support.tasks import running
 from tests.unit.delivery.relaying import HANGS, Clock, Scripted, in_own_time, relaying
 from watcher.aws.sessions import Sessions
 from watcher.core.ports import Entry
-from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSettings
+from watcher.core.settings import Account, Config, RateLimit, Retry
+from watcher.core.sink_settings import SinkSettings
 from watcher.core.state import Record
 from watcher.errors import EndpointUnreadable, StoreError
 from watcher.observability.observer import Observers

@@ -11,7 +11,7 @@ import pytest
 from tests.support.event_samples import ENDPOINT, NETWORK, blocker, outage, sync
 from tests.support.incidents import within
 from tests.unit.conftest import minute
-from watcher.core.ports import Delivery
+from watcher.core.deliveries import Delivery
 from watcher.sinks.alertmanager_alerts import alert_of, labels_of
 
 if TYPE_CHECKING:

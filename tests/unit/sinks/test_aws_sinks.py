@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.unit.conftest import EIGHT
+from watcher.core.deliveries import Delivery, Verdict
 from watcher.core.events import Event, outage_event, trial_event
 from watcher.core.model import EndpointKey
-from watcher.core.ports import Delivery, Verdict
 from watcher.core.state import Outage
 from watcher.sinks.aws import attributes, message, verdict
 from watcher.sinks.aws_sender import MAX_BATCH_BYTES, batches, size

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from watcher.core.deliveries import Delivery, Verdict
 from watcher.core.events import trial_event
-from watcher.core.ports import Delivery, Verdict
 from watcher.errors import SinkError
 from watcher.sinks.file import FileOptions, FileSink, RotatedFile
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from watcher.core.ports import SendOutcome
+    from watcher.core.deliveries import SendOutcome
 
 LINE = b"x" * 9  # ten bytes with its end
 

@@ -17,10 +17,10 @@ import pytest
 from tests.support.event_samples import ENDPOINT, FOUND, attempt, blocker, outage, reminder, sync
 from tests.unit.conftest import minute
 from tests.unit.messages.test_snapshots import is_as_kept
+from watcher.core.deliveries import Delivery
 from watcher.core.events import Event
 from watcher.core.incidents import steps
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, parse_rfc3339
-from watcher.core.ports import Delivery
 from watcher.core.stamps import stamped
 from watcher.messages.alert import links_of
 from watcher.messages.blocks import slack_payload

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from watcher.core.deliveries import Delivery, Verdict
 from watcher.core.events import trial_event
-from watcher.core.ports import Delivery, Verdict
 from watcher.errors import SinkClosed, SinkError
 from watcher.sinks import stdout
 from watcher.sinks.lines import EndingError, Lines

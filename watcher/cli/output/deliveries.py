@@ -12,8 +12,8 @@ import click
 from rich.text import Text
 
 from watcher.cli.output.console import CRITICAL, GOOD, WARNING, Table, console, print_table
+from watcher.core.deliveries import DeliveryRecord, DeliveryState
 from watcher.core.model import for_people, rfc3339
-from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.messages.phrases import counted, without_names_and_ids
 from watcher.util.redaction import printable, redact
 from watcher.util.units import ago

@@ -3,8 +3,8 @@
 from typing import Any
 from uuid import uuid4
 
+from watcher.core.deliveries import DeliveryRecord, DeliveryState
 from watcher.core.events import Event
-from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.stores.dynamodb import items
 from watcher.stores.dynamodb.items import EventKey, Item, Key, Value, encodable, shard_of
 from watcher.stores.dynamodb.lane_index import Place, Row

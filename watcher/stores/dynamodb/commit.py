@@ -17,7 +17,8 @@ from uuid import uuid4
 import structlog
 
 from watcher.core import state
-from watcher.core.ports import DeliveryState, Entry
+from watcher.core.deliveries import DeliveryState
+from watcher.core.ports import Entry
 from watcher.core.retry_policy import OVER
 from watcher.core.state import Record
 from watcher.errors import StoreConflict, StoreError

@@ -10,9 +10,9 @@ from uuid import uuid4
 import structlog
 
 from watcher.core import state
+from watcher.core.deliveries import DeliveryState
 from watcher.core.event_check import check_event
 from watcher.core.events import Event
-from watcher.core.ports import DeliveryState
 from watcher.core.state import Record
 from watcher.errors import StoreError
 from watcher.stores.dynamodb import codec, items

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from watcher.core.by_hand import Acknowledgement, HandMute
-from watcher.core.ports import DeliveryState
+from watcher.core.deliveries import DeliveryState
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.items import EventKey, Item, shard_of
 from watcher.stores.dynamodb.lease_table import lease_key

@@ -8,9 +8,10 @@ from itertools import chain, islice
 from math import inf
 
 from watcher.core import reminders
+from watcher.core.deliveries import DeliveryState, ReminderRequest
 from watcher.core.events import Event
 from watcher.core.incidents import BEGUN_BY, State
-from watcher.core.ports import DeliveryState, Entry, ReminderRequest
+from watcher.core.ports import Entry
 from watcher.core.retry_policy import OVER, REPLAYED
 from watcher.stores.dynamodb import codec, forgotten, items
 from watcher.stores.dynamodb.contents import SinkRegistry, forget_text, text_of

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import structlog
 
+from watcher.core.deliveries import Delivery, DeliveryOutcome, DeliveryState
 from watcher.core.events import Event
-from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.contents import EventCache
 from watcher.stores.dynamodb.items import EventKey, Value, shard_of

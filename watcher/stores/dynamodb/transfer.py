@@ -13,10 +13,11 @@ from uuid import uuid4
 
 from watcher.core import state
 from watcher.core.by_hand import Acknowledgement, HandMute
+from watcher.core.deliveries import DeliveryState
 from watcher.core.history import AttemptRow, IncidentRow
 from watcher.core.leases import Beat
 from watcher.core.listings import Listing
-from watcher.core.ports import DeliveryState, EventQuery
+from watcher.core.ports import EventQuery
 from watcher.errors import StoreError
 from watcher.stores.dynamodb import codec, items, schema
 from watcher.stores.dynamodb.by_hand import acknowledgement_item, mute_item

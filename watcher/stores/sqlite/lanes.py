@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
+from watcher.core.deliveries import Delivery, DeliveryOutcome, DeliveryState
 from watcher.core.events import Event
-from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState
 from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, seconds_until
 from watcher.stores.sqlite.reader import checked
 from watcher.util.shapes import MAX_SECONDS, Optional, is_moment

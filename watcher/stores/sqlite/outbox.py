@@ -5,9 +5,9 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable
 
 from watcher.core import reminders
+from watcher.core.deliveries import ReminderRequest
 from watcher.core.events import Event
 from watcher.core.incidents import BEGUN_BY
-from watcher.core.ports import ReminderRequest
 from watcher.core.retry_policy import OVER, OVERDUE, REPLAYED
 from watcher.stores.sqlite import by_hand
 from watcher.stores.sqlite.lanes import advance

@@ -8,10 +8,11 @@ from math import inf
 from typing import Any
 
 from watcher.core import listings, state
+from watcher.core.deliveries import Delivery, DeliveryOutcome, DeliveryState, ReminderRequest
 from watcher.core.events import Event
 from watcher.core.listings import Listing, ListingKey
 from watcher.core.model import rfc3339
-from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState, Entry, ReminderRequest
+from watcher.core.ports import Entry
 from watcher.core.retry_policy import REMOVED
 from watcher.core.state import Record
 from watcher.stores.sqlite import history, lanes, outbox

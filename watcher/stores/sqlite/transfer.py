@@ -6,9 +6,9 @@ from pathlib import Path
 
 from watcher.core import state
 from watcher.core.by_hand import Acknowledgement, HandMute
+from watcher.core.deliveries import DeliveryState
 from watcher.core.history import AttemptRow, IncidentRow
 from watcher.core.listings import Listing
-from watcher.core.ports import DeliveryState
 from watcher.errors import StoreError
 from watcher.stores.sqlite import by_hand, history
 from watcher.stores.sqlite.database import Database
