@@ -10,12 +10,14 @@ import inspect
 import os
 import ssl
 from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from botocore import hooks
+from botocore.httpsession import get_cert_path
 
 from watcher.aws import sessions
 from watcher.cli.configuration import parse
@@ -49,6 +51,7 @@ def fill() -> None:
     parse(Document("watcher.yaml", CONFIGURATION), {}, lambda _: None)
     asyncio.run(_clients())
     _default_context()
+    AIOHTTPSession()._build_ssl_contexts(None)
 
 
 def _with_shared_names(init: Any) -> Any:
@@ -63,15 +66,18 @@ def _with_shared_names(init: Any) -> Any:
 
 
 def _with_shared_trust(build: Any) -> Any:
-    """Read the usual certificate authorities once, and others as often as they are asked for."""
-    usual: list[Any] = []
+    """Read each file of certificate authorities once, and what is wrong as often as it is asked for."""
+    known: dict[tuple[str, int, int], Any] = {}
 
     def shared_build(self: Any, proxy_url: str | None) -> Any:
-        if self._verify is not True or self._cert_file or proxy_url:
+        path = get_cert_path(self._verify)
+        if self._cert_file or proxy_url or not (path and Path(path).is_file()):
             return build(self, proxy_url)
-        if not usual:
-            usual.append(build(self, proxy_url))
-        return usual[0]
+        file = Path(path).stat()
+        key = (path, file.st_ino, file.st_mtime_ns)
+        if key not in known:
+            known[key] = build(self, proxy_url)
+        return known[key]
 
     return shared_build
 
