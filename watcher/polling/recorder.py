@@ -82,7 +82,7 @@ class Recorder:
         entries = removals(self.records, gone)
         for first in range(0, len(entries), MAX_ENTRIES):
             removed = entries[first : first + MAX_ENTRIES]
-            await self._commit(removed)
+            await self._store.commit(await self._addressed(removed), self.clock.now())
             self.observer.recorded(removed)
             self.records |= {entry.subject: entry.record for entry in removed}
         self._forgotten(gone, await self._store.forget(gone, self.clock.now()))
@@ -248,11 +248,13 @@ class Recorder:
     async def _commit(self, entries: Sequence[Entry]) -> frozenset[str]:
         """Commit `entries`; return the subjects that another daemon changed, whose entries were not committed."""
         try:
-            addressed = [await without_dropped(self._store, entry) for entry in entries]
-            await self._store.commit(addressed, self.clock.now())
+            await self._store.commit(await self._addressed(entries), self.clock.now())
         except StoreConflict as error:
             return error.subjects
         return frozenset()
+
+    async def _addressed(self, entries: Sequence[Entry]) -> list[Entry]:
+        return [await without_dropped(self._store, entry) for entry in entries]
 
     async def _reload(self, subjects: Collection[str]) -> None:
         """Load what another daemon recorded."""
