@@ -60,8 +60,8 @@ def end(row: Row, now: float, state: DeliveryState, answer: str | None) -> list[
 
 
 def wait_again(row: Row) -> list[Operation]:
-    """Return the operations that make a dead letter wait again."""
-    return [Delete(items.dead(row.place), PRESENT), Put(waiting_item(row), ABSENT), touch(EventKey.of(row))]
+    """Return the operations that make a dead letter wait again, beside its deletion."""
+    return [Put(waiting_item(row), ABSENT), touch(EventKey.of(row))]
 
 
 def touch(key: EventKey) -> Operation:

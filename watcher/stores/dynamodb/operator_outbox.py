@@ -10,7 +10,7 @@ from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.items import EventKey, Item, shard_of
 from watcher.stores.dynamodb.lease_table import lease_key
 from watcher.stores.dynamodb.reader import DynamoReader
-from watcher.stores.dynamodb.table import ABSENT, PRESENT, Delete, Operation, Put, Update, gather
+from watcher.stores.dynamodb.table import PRESENT, Delete, Operation, Put, Update, gather
 
 
 class DynamoOutbox(DynamoReader):
@@ -28,7 +28,7 @@ class DynamoOutbox(DynamoReader):
     async def requeue(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
         registered = await self.registered_sinks()
         return await self._move(
-            (item, [Put(codec.waiting_item(codec.row_of(item)), ABSENT), codec.touch(codec.event_key(item))])
+            (item, codec.wait_again(codec.row_of(item)))
             for item in await self.contents.undelivered("D", event_ids)
             if item["sink"] in registered and sink in (None, item["sink"]) and not item["reminder"]
         )

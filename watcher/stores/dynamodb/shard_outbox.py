@@ -16,7 +16,7 @@ from watcher.stores.dynamodb.contents import EventCache
 from watcher.stores.dynamodb.items import EventKey, Value, shard_of
 from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.stores.dynamodb.shard_lanes import ShardLanes
-from watcher.stores.dynamodb.table import PRESENT, Operation, Update, batches, gather
+from watcher.stores.dynamodb.table import PRESENT, Delete, Operation, Update, batches, gather
 
 T = TypeVar("T")
 Pending = tuple[DeliveryOutcome, Row, list[Operation]]
@@ -98,7 +98,7 @@ class ShardOutbox:
         return sum([await self._wait_again(row) for row in rows if self._lanes.holds(row.place.subject)])
 
     async def _wait_again(self, row: Row) -> bool:
-        done = await self._table.try_transact(codec.wait_again(row))
+        done = await self._table.try_transact([Delete(items.dead(row.place), PRESENT), *codec.wait_again(row)])
         if done:
             self._lanes.add(row)
         return done

@@ -90,9 +90,10 @@ class Table:
     def pages(
         self, k: str, prefix: str = "", *, newest: bool = False, since: str = "", until: str = "", page: int = 0
     ) -> AsyncIterator[Item]:
-        """Return the items of a partition whose sort keys begin with `prefix`, or are from `since` `until` another.
+        """Return the items of a partition whose sort keys begin with `prefix`, or are from `since` on.
 
-        `page`: how many are read at a time, when they are asked for; 0: as many as possible.
+        `until`: with `since`, the last sort key; empty: there is no last one. `page`: how many are read at a time, when
+        they are asked for; 0: as many as possible.
         """
         condition, values = "k = :k", {":k": k}
         if prefix:
