@@ -39,9 +39,9 @@ class SinkChanges:
     """For new sinks that call AWS; None: the sinks were passed to `build`, and no reload changes them."""
 
     async def update_store(self, sinks: Sequence[SinkSettings]) -> None:
-        """Set the sinks in the store: replay events to new ones, dead-letter what is pending for removed ones.
+        """Set the sinks in the store: replay events to new ones, and requeue what returned ones are owed.
 
-        What the returned ones are owed waits again.
+        What is pending for removed ones becomes dead letters.
         """
         await self.note_told()
         known = await self.store.registered_sinks()
@@ -54,7 +54,7 @@ class SinkChanges:
         await self.restore(sinks)
 
     async def catch_up(self, sinks: Sequence[SinkSettings]) -> None:
-        """Do what `update_store` does about states that are loaded only now, from another daemon of the table."""
+        """Do what `update_store` does about states, for those that another daemon of the table kept until now."""
         await self.note_told()
         await self.restore(sinks)
 

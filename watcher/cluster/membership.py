@@ -44,8 +44,8 @@ class GainSteps:
     """Brings the targets that other daemons discovered into the configuration."""
     leaving: Callable[[], Collection[str]] = frozenset
     """Returns the targets that a listing removed, and that are forgotten when this was reported."""
-    restore: Callable[[], Awaitable[None]] = _nothing
-    """Requeues what daemons without some of this daemon's sinks gave up."""
+    catch_up: Callable[[], Awaitable[None]] = _nothing
+    """Does for the loaded states what the start of a daemon, or a reload, does about its sinks."""
 
 
 class Membership:
@@ -115,8 +115,8 @@ class Membership:
         await self._steps.refresh()
         known = {subject: record for each in loaded.values() for subject, record in each.items()}
         self._recorder.adopt(known)
-        await self._steps.restore()
-        # A reload meanwhile forgets only what belongs to held shards.
+        await self._steps.catch_up()
+        # Repeated, since a reload meanwhile forgets only what belongs to held shards, and these are not held yet.
         while gone := known.keys() - self._config().subjects - {*self._steps.leaving()}:
             await forget_removed(self._recorder, self._config(), gone)
             known = {subject: record for subject, record in known.items() if subject not in gone}

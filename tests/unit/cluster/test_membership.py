@@ -255,14 +255,14 @@ async def test_what_others_have_discovered_is_known_before_anything_is_forgotten
 async def test_what_sinks_are_owed_is_requeued_before_a_gained_shard_counts_as_held(house: House) -> None:
     seen: list[tuple[set[int], frozenset[int]]] = []
 
-    async def restore() -> None:
+    async def catch_up() -> None:
         seen.append((set(house.store.loaded), membership.held))
         if len(seen) == 1:
             raise StoreError("no answer")
 
     membership = Membership(
         house.store, Tenure(SystemClock()), lambda: house.config, house.polling, house.recorder, house.relay,
-        steps=GainSteps(restore=restore),
+        steps=GainSteps(catch_up=catch_up),
     )  # fmt: skip
     with pytest.raises(StoreError):
         await membership.gain([PROD])
