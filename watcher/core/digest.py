@@ -1,9 +1,9 @@
 """The digest: when it is due, and what it says of the time since the last one. Pure.
 
-It is an event of the subject `digest`, whose record has up to when those that were due are recorded: the event, its
-deliveries and that time are one commit, so there is one digest for each due time, whatever restarts and whoever else
-uses the store. If several were due while no daemon ran, there is one, about all of that time. A schedule that is new,
-or changed, counts from the moment at which a daemon first follows it: it sends nothing for the time before.
+It is an event of the subject `digest`. The record of this subject says up to which time digests are recorded. The
+event, its deliveries and that time are one commit, so each due time has one digest, also after a restart, and if other
+daemons use the store. If several were due while no daemon ran, one is recorded, about all of that time. A new or
+changed schedule counts from the moment at which a daemon first follows it: no digest is recorded for the time before.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ MAX_GLOBS, MAX_TEXT = 5, 300
 """Globs of a mute, and bytes of each and of its reason, so that the event is not too long."""
 
 LOOK_BACK = timedelta(days=1)
-"""A sync that began up to so long before the last digest counts if it ended since then."""
+"""How long before the last digest a sync may have begun to be counted if it ended since then."""
 
 _DAYS_BACK = range(-1, 10)
-"""Days before the present one by UTC: a week, also if a zone is a day ahead or behind, or has skipped a day."""
+"""The days before today (UTC) that are looked at: a week, and more for zones that are ahead, behind, or skip a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def digest_data(
     due: datetime,
     now: datetime,
 ) -> dict[str, Any]:
-    """Return `data.digest` and a line for people.
+    """Return the `digest` of an event's `data`, and its `message`, a line for people.
 
     Args:
         config: what is watched.
@@ -114,6 +114,7 @@ def digest_data(
     ]
     statuses = Counter(standing(records.get(each.id), records.get(str(each.endpoint))) for each in config.targets)
     oldest = nsmallest(MAX_LISTED, open_, key=lambda each: (each[1].opened_at, each[0]))
+    most = nsmallest(MAX_LISTED, period.failed.items(), key=lambda each: (-each[1], each[0]))
     latest = nlargest(MAX_LISTED, period.ended, key=lambda row: (row.closed_at, row.subject))
     digest = {
         "due": rfc3339(due),
@@ -131,7 +132,7 @@ def digest_data(
         ],
         "syncs": period.synced,
         "failed": period.failed.total(),
-        "failures": [{"subject": subject, "count": count} for subject, count in _most(period.failed.items())],
+        "failures": [{"subject": subject, "count": count} for subject, count in most],
         "ended": len(period.ended),
         "recoveries": [
             {"subject": row.subject, "closed_at": rfc3339(row.closed_at), "removed": row.removed,
@@ -157,10 +158,6 @@ def _line(digest: Mapping[str, Any]) -> str:
     if not open_:
         return f"{status_line(digest['watched']['statuses'], TROUBLES)} of {watched}, no open incident."
     return f"{open_} open {'incident' if open_ == 1 else 'incidents'}, {watched}."
-
-
-def _most(counts: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
-    return sorted(counts, key=lambda each: (-each[1], each[0]))[:MAX_LISTED]
 
 
 def _seconds(begin: datetime, end: datetime) -> float:

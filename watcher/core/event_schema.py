@@ -147,7 +147,7 @@ def _tally(description: str) -> dict[str, Any]:
 
 
 def _list(description: str, **properties: Any) -> dict[str, Any]:
-    """Return the schema of a list of the first of all that are counted."""
+    """Return the schema of a list of at most `MAX_LISTED` objects."""
     return _described({"type": "array", "items": _object(**properties), "maxItems": MAX_LISTED}, description)
 
 
@@ -165,14 +165,18 @@ _DIGEST = _object(
         statuses=_described(_COUNTS, "Targets by status, as `watcher status` shows it."),
     ),
     open=_tally("Open incidents."),
-    incidents=_list("The oldest of them.", subject=_TEXT, problems=_TEXTS, opened_at=_TIME, age_seconds=_NUMBER),
+    incidents=_list("The oldest open incidents.", subject=_TEXT, problems=_TEXTS, opened_at=_TIME, age_seconds=_NUMBER),
     syncs=_tally("Syncs that succeeded or failed."),
     failed=_tally("Syncs that failed."),
-    failures=_list("The targets with most of them.", subject=_TEXT, count={"type": "integer", "minimum": 1}),
+    failures=_list("The targets with the most failed syncs.", subject=_TEXT, count={"type": "integer", "minimum": 1}),
     ended=_tally("Incidents that ended."),
-    recoveries=_list("The last of them.", subject=_TEXT, closed_at=_TIME, removed=_FLAG, duration_seconds=_NUMBER),
+    recoveries=_list(
+        "The incidents that ended last.", subject=_TEXT, closed_at=_TIME, removed=_FLAG, duration_seconds=_NUMBER
+    ),
     muted=_tally("Mutes that apply."),
-    mutes=_list("Some of them.", targets=_TEXTS, events=_TEXTS, until=_or_null(_TIME), reason=_TEXT_OR_NULL),
+    mutes=_list(
+        "Some of the mutes that apply.", targets=_TEXTS, events=_TEXTS, until=_or_null(_TIME), reason=_TEXT_OR_NULL
+    ),
 )
 
 
@@ -198,7 +202,7 @@ def event_schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
             {"incident": {"type": "null"}, "links": _LINKS},
             digest=_DIGEST,
             message=_TEXT,
-            sequence=_count("Which digest it is."),
+            sequence=_count("The number of the digest, from 1 and without gaps."),
         ),
         r"test$": _object({"incident": {"type": "null"}, "links": _LINKS}, sink=_TEXT, message=_TEXT),
     }

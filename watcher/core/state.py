@@ -117,7 +117,7 @@ class KnownDigests:
     schedule: str
     """The schedule that was last followed, as `core.digest.Digest` shows it."""
     until: datetime
-    """Of those that were due up to then, each was recorded, or is not to be."""
+    """No digest that was due up to this time is still to be recorded."""
     since: datetime
     """When the last one was recorded: the next one counts from then on."""
 
