@@ -31,7 +31,7 @@ class Delivery:
     failures: int = 0
     """How many tries have failed since then."""
     answer: str | None = None
-    """What became of the last try, or why it was a dead letter or is replayed; None: there was none of these."""
+    """What became of the last try, why it became a dead letter, or `REPLAYED`; None: none of these."""
     opening: Event | None = None
     """The event that opened the incident of this one; only for sinks with `Limits.with_opening`."""
     earlier: str | None = None

@@ -54,7 +54,7 @@ class Entry:
     released: Sequence[tuple[str, Sequence[str]]] = ()
     """Earlier events of the subject, by id, and the sinks that each is for only now; without those that were pruned."""
     owed: Collection[str] = ()
-    """The sinks that the end of its incident is for only because they were sent a problem of that."""
+    """The sinks that get the end of its incident only because they were sent a problem of it."""
     history: Sequence[HistoryRow] = ()
     """What is added to the history, or replaced there."""
 

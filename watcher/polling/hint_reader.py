@@ -213,8 +213,8 @@ class HintReader:
 
 
 def seconds_until_next_visit(receives: int) -> int:
-    """Return when a message that another daemon handles is shown again: the first times at once, then ever later.
+    """Return when a message that another daemon handles is shown again: the first times at once, then later each time.
 
-    It is soon enough for a hint to be of use however often it comes here, and all visits together outlast a takeover.
+    Each pause is short enough that the hint is still of use, and all pauses together outlast a takeover.
     """
     return 0 if receives <= 3 else min(MAX_VISIT_PAUSE_SECONDS, 2 ** min(receives - 4, 10))

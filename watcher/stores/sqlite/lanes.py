@@ -130,7 +130,7 @@ def _delivery(row: Sequence[Any]) -> Delivery:
 
 
 def _is_usual(recorded: Any, reminder: Any, tries: Any, since: Any, failures: Any, answer: Any) -> bool:
-    """Return whether `checked` need not look at the values of a delivery that was never tried, as most are."""
+    """Return whether these are valid values of a delivery that was never tried, as most are: `checked` is slower."""
     return (
         type(recorded) is float
         and 0.0 <= recorded < MAX_SECONDS
