@@ -39,7 +39,7 @@ def check(config: str | None, *, as_json: bool, verbose: bool) -> int:
     settings = load_config(config)
     now = datetime.now(UTC)
     # On a terminal somebody waits: at five calls a second, a thousand targets take more than three minutes.
-    shows_progress = sys.stderr.isatty() and not verbose
+    shows_progress = sys.stderr.isatty() and not verbose and not as_json
     try:
         checked = run_to_end(check_all(settings, now, _show_progress if shows_progress else None))
     finally:
