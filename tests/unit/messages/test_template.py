@@ -254,6 +254,7 @@ def test_to_check_many_templates_takes_little_longer_than_to_compile_them() -> N
 
 
 @pytest.mark.alone
+@pytest.mark.hypothesis
 def test_no_operation_of_a_template_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread does not help against one long call, since it holds Python's lock."""
     longest, last = 0.0, 0.0
@@ -273,7 +274,7 @@ def test_no_operation_of_a_template_is_long(monkeypatch: pytest.MonkeyPatch) -> 
     filters.do_title(text)
     dearest = time.thread_time() - began
 
-    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=settings.default.max_examples * 3 // 8, suppress_health_check=list(HealthCheck))
     @given(TEMPLATES)
     def attack(source: str) -> None:
         nonlocal last
