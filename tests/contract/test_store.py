@@ -173,6 +173,7 @@ async def test_events_before_a_number_come_before_it(store: Store, target: str |
     preceding = await store.events(EventQuery(target, before=numbers[3], limit=2))
     assert [number for number, _ in preceding] == numbers[1:3]
     assert await store.events(EventQuery(target, before=numbers[0])) == []
+    assert await store.events(EventQuery(target, after=numbers[2], before=numbers[1])) == []
 
 
 async def test_text_that_is_no_unicode_survives(store: Store) -> None:

@@ -113,7 +113,7 @@ class DynamoReader:
         if query.since is not None:
             # No event has a number of before it was recorded.
             first = max(first, items.number_at(query.since.timestamp()))
-        if first >= items.END:
+        if first >= (items.END if query.before is None else query.before):
             return
         pages = partial(self.table.pages, newest=query.newest)
         # No sort key equals a number: the event's id follows it.
