@@ -16,7 +16,7 @@ from tests.support.fake_daemon import STACKS, Peek, config_of
 from watcher.core.attempts import SeenAttempt
 from watcher.core.by_hand import HandMute
 from watcher.core.deliveries import DeliveryQuery
-from watcher.core.digest import SUBJECT, Digest
+from watcher.core.digest import DIGEST_SUBJECT, Digest
 from watcher.core.history import AttemptRow, IncidentRow
 from watcher.core.model import FAILED
 from watcher.core.mutes import Mute
@@ -90,7 +90,7 @@ async def test_a_digest_is_recorded_once_for_each_due_time_also_over_restarts(st
             await daemon.look(MONDAY + timedelta(seconds=moment))
             await daemon.look(MONDAY + timedelta(seconds=moment))
     (first,) = await recorded(store)
-    assert (first["subject"], first["time"]) == (SUBJECT, "2026-11-23T07:00:00Z")
+    assert (first["subject"], first["time"]) == (DIGEST_SUBJECT, "2026-11-23T07:00:00Z")
     assert period_of(first) == ("2026-11-23T06:59:00Z", "2026-11-23T07:00:00Z", 1)
     async with Daemon(store).living() as daemon:  # three weeks later: two were due while no daemon ran
         await daemon.look(MONDAY + timedelta(days=16))

@@ -6,8 +6,8 @@ import click
 
 from watcher.cli.options import by_option, config_option, examples, given, load_config, print_note
 from watcher.cli.running import liveness_of, opened, run_to_end
-from watcher.core import digest
 from watcher.core.by_hand import MAX_MUTES, HandMute
+from watcher.core.digest import DIGEST_SUBJECT
 from watcher.core.hand_requests import new_mute, read_events, read_length, read_targets, read_text
 from watcher.core.model import for_people
 from watcher.core.settings import Config
@@ -60,7 +60,7 @@ async def _add(settings: Config, made: HandMute) -> int:
     """Add the mute, and return how many known targets and endpoints it matches."""
     async with opened(outbox_for(settings.state)) as outbox:
         await liveness_of(outbox, settings.state)
-        known = (settings.subjects | (await outbox.records()).keys()) - {digest.SUBJECT}
+        known = (settings.subjects | (await outbox.records()).keys()) - {DIGEST_SUBJECT}
         if not await outbox.add_mute(made):
             raise UsageError(f"there are {MAX_MUTES} active mutes already; end one with `watcher unmute ID`")
     return sum(any(matches(subject, glob) for glob in made.targets) for subject in known)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from watcher.core.history import HistoryRow, IncidentRow
 from watcher.core.model import FAILED, rfc3339
 from watcher.core.status import TROUBLES, Status, standing, summary
-from watcher.core.windows import DAYS, named, readings
+from watcher.core.windows import DAYS, days_for_people, readings
 from watcher.util.bounded_text import bounded
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from watcher.core.settings import Config
     from watcher.core.state import Record
 
-SUBJECT = "digest"
+DIGEST_SUBJECT = "digest"
 """The subject of digests."""
 
 MAX_LISTED = 20
@@ -55,7 +55,7 @@ class Digest:
 
     def __str__(self) -> str:
         """Return the schedule for people: `mon, 08:00 (Europe/Berlin)`."""
-        return f"{named(self.days)}, {self.at:%H:%M} ({self.zone})"
+        return f"{days_for_people(self.days)}, {self.at:%H:%M} ({self.zone})"
 
     def last_due(self, now: datetime) -> datetime:
         """Return the last moment up to `now` at which one was due; both are in UTC.

@@ -36,7 +36,7 @@ from cloudevents.core.v1.event import CloudEvent
 from watcher.core.blockers import BlockerChange
 from watcher.core.connections import ConnectionChange
 from watcher.core.diff import Change, Reason
-from watcher.core.digest import SUBJECT
+from watcher.core.digest import DIGEST_SUBJECT
 from watcher.core.event_ids import id_of
 from watcher.core.model import (
     DIGEST_EVENT,
@@ -231,8 +231,10 @@ def digest_event(
     data: Mapping[str, Any], endpoints: Iterable[str], *, due: datetime, sequence: int, now: datetime
 ) -> Event:
     """Return a digest (`core.digest.digest_data`) of what is watched at these endpoints."""
-    identity = [SUBJECT, DIGEST_EVENT, rfc3339(due), *sorted(endpoints)]
-    return _event(DIGEST_EVENT, SUBJECT, _source(SUBJECT, "all"), identity, {**data, "sequence": sequence}, now)
+    identity = [DIGEST_SUBJECT, DIGEST_EVENT, rfc3339(due), *sorted(endpoints)]
+    return _event(
+        DIGEST_EVENT, DIGEST_SUBJECT, _source(DIGEST_SUBJECT, "all"), identity, {**data, "sequence": sequence}, now
+    )
 
 
 def target_to_json(target: Target) -> dict[str, Any]:

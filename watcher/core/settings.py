@@ -9,7 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from watcher.core.capacity import EndpointLoad, endpoint_load
-from watcher.core.digest import SUBJECT, Digest
+from watcher.core.digest import DIGEST_SUBJECT, Digest
 from watcher.core.heartbeat import Heartbeat
 from watcher.core.kinds import Kind
 from watcher.core.listings import ListingKey
@@ -228,7 +228,7 @@ class Config:
     @cached_property
     def subjects(self) -> frozenset[str]:
         """The subjects of all events: of each target, and each endpoint that is polled or listed; and of digests."""
-        digests = (SUBJECT,) if self.digest else ()
+        digests = (DIGEST_SUBJECT,) if self.digest else ()
         return frozenset((*self.targets_by_id, *map(str, self.endpoints.keys() | self._listed), *digests))
 
     @cached_property

@@ -34,7 +34,7 @@ class Window:
         """Return the window for people: `sat and sun, 22:00 to 06:00 (Europe/Berlin)`."""
         whole = self.start == self.end == time()
         hours = "all day" if whole else f"{self.start:%H:%M} to {self.end:%H:%M}"
-        return f"{named(self.days)}, {hours} ({self.zone})"
+        return f"{days_for_people(self.days)}, {hours} ({self.zone})"
 
     def end_of(self, now: datetime) -> datetime | None:
         """Return when the window that contains `now` ends, in UTC; None: `now` is in no window."""
@@ -67,7 +67,7 @@ class Window:
         return second if before < datetime.combine(day, at) else first
 
 
-def named(days: Sequence[str]) -> str:
+def days_for_people(days: Sequence[str]) -> str:
     """Return days of the week for people: `mon, tue and fri`, or `every day`."""
     return "every day" if len(days) == len(DAYS) else " and ".join(", ".join(days).rsplit(", ", 1))
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from watcher.core.by_hand import HandMute
-from watcher.core.digest import LOOK_BACK, SUBJECT, Digest, Period, digest_data
+from watcher.core.digest import DIGEST_SUBJECT, LOOK_BACK, Digest, Period, digest_data
 from watcher.core.events import digest_event
 from watcher.core.mutes import Mute
 from watcher.core.ports import Entry
@@ -44,17 +44,17 @@ class DigestRecorder:
         """Record for ever."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            if self._daemon.config.digest is not None and self._mine([SUBJECT]):
+            if self._daemon.config.digest is not None and self._mine([DIGEST_SUBJECT]):
                 await self.record_due(self._daemon.config, self._daemon.config.digest)
 
     async def record_due(self, config: Config, digest: Digest) -> None:
         """Record the digest that is due; or, of a schedule that is new or changed, from when on one may be."""
-        now, record = self._recorder.clock.now(), self._recorder.record_of(SUBJECT)
+        now, record = self._recorder.clock.now(), self._recorder.record_of(DIGEST_SUBJECT)
         known, due = record.digests, digest.last_due(now)
         try:
             if known is None or known.schedule != str(digest):
                 begun = KnownDigests(str(digest), until=now, since=now if known is None else known.since)
-                await self._recorder.record(Entry(SUBJECT, replace(record, digests=begun), follows=record))
+                await self._recorder.record(Entry(DIGEST_SUBJECT, replace(record, digests=begun), follows=record))
             elif due > known.until and not self._unpolled(config, now):
                 await self._recorder.record(await self._entry(config, digest, record, Period(known.since), due, now))
                 log.info("digest.recorded", sinks=digest.to)
@@ -87,7 +87,7 @@ class DigestRecorder:
         event = digest_event(data, map(str, config.endpoints), due=due, sequence=after.sequence, now=now)
         configured = {sink.name for sink in config.sinks}
         sinks = [name for name in digest.to if name in configured]
-        return Entry(SUBJECT, after, [(stamped(event, public_url=config.public_url), sinks)], follows=record)
+        return Entry(DIGEST_SUBJECT, after, [(stamped(event, public_url=config.public_url), sinks)], follows=record)
 
     async def _records(self, config: Config) -> Mapping[str, Record]:
         """Return what is known of all subjects, also of those that other daemons poll."""
