@@ -5,16 +5,14 @@ from datetime import datetime
 
 from watcher.core.deliveries import DeliveryQuery, DeliveryState
 from watcher.core.events import Event
-from watcher.core.incidents import BEGUN_BY, State
+from watcher.core.incidents import BEGUN_BY
 from watcher.core.model import parse_rfc3339
-from watcher.core.ports import EventQuery, Outbox
+from watcher.core.ports import Outbox
 from watcher.core.routing import wants_recorded
 from watcher.core.settings import Config
 from watcher.core.state import Incident
+from watcher.delivery.incident_history import later_steps
 from watcher.polling.told import only_dropped
-
-MAX_EVENTS = 100
-"""Events that are read at a time."""
 
 
 async def drop_ends(outbox: Outbox, settings: Config, event_id: str, now: datetime) -> list[str]:
@@ -41,13 +39,9 @@ async def drop_ends(outbox: Outbox, settings: Config, event_id: str, now: dateti
 
 async def _end_after(outbox: Outbox, number: int, subject: str, incident: str) -> Event | None:
     """Return the end of an incident that follows an event; None: it has not ended."""
-    last = number
-    while found := await outbox.events(EventQuery(subject, after=last, limit=MAX_EVENTS, newest=False)):
-        last = found[-1][0]
-        for _, event in found:
-            about = json.loads(event.body)["data"].get("incident") or {}
-            if about.get("id") != incident:
-                return None
-            if about["state"] == State.RESOLVED:
-                return event
+    async for _, event, ends in later_steps(outbox, subject, number):
+        if (json.loads(event.body)["data"].get("incident") or {}).get("id") != incident:
+            return None
+        if ends:
+            return event
     return None

@@ -59,15 +59,13 @@ async def too_late(delivery: Delivery, limits: Limits, reader: Reader) -> str | 
     if not limits.ends_last or delivery.answer is None or (incident := _incident(delivery.event)) is None:
         return None
     is_over, is_open = incident["state"] == State.RESOLVED, False
-    async for _, event, about in _later_incidents(delivery, reader):
+    async for _, event, ends in later_steps(reader, delivery.event.subject, delivery.number):
         if is_over and not limits.by_subject:
             return None
-        ends = about is not None and about["state"] == State.RESOLVED
-        was_sent = (ends or event.type in BEGUN_BY) and await _was_sent(reader, delivery.sink, event)
-        if is_over:
-            is_open = not ends if was_sent else is_open
-        elif ends and was_sent:
-            return END_WAS_SENT
+        if (ends or is_over) and await _was_sent(reader, delivery.sink, event):
+            if not is_over:
+                return END_WAS_SENT
+            is_open = not ends
         is_over = is_over or ends
     return OPEN_AGAIN if is_open else None
 
@@ -81,24 +79,25 @@ async def was_tried_elsewhere(delivery: Delivery, reader: Reader) -> bool:
 async def latest_sent(delivery: Delivery, reader: Reader) -> Delivery | None:
     """Return the last problem or end that the sink was sent of the subject after a delivery; None: there is none."""
     latest = None
-    async for number, event, about in _later_incidents(delivery, reader):
-        ends = about is not None and about["state"] == State.RESOLVED
-        if (ends or event.type in BEGUN_BY) and await _was_sent(reader, delivery.sink, event):
+    async for number, event, _ in later_steps(reader, delivery.event.subject, delivery.number):
+        if await _was_sent(reader, delivery.sink, event):
             latest = Delivery(number, delivery.sink, event)
     return latest
 
 
-async def _later_incidents(
-    delivery: Delivery, reader: Reader
-) -> AsyncIterator[tuple[int, Event, Mapping[str, Any] | None]]:
-    """Yield the events of the subject after that of a delivery with their numbers, each with its incident."""
-    subject, last = delivery.event.subject, delivery.number
+async def later_steps(reader: Reader, subject: str, number: int) -> AsyncIterator[tuple[int, Event, bool]]:
+    """Yield the problems of a subject and the ends of its incidents after the event `number`, in their order.
+
+    Each with its number, and whether it is an end.
+    """
     while found := await reader.events(
-        EventQuery(target=subject, after=last, limit=MAX_EVENTS, newest=False, size=MAX_CHARACTERS)
+        EventQuery(target=subject, after=number, limit=MAX_EVENTS, newest=False, size=MAX_CHARACTERS)
     ):
-        last = found[-1][0]
-        for number, event in found:
-            yield number, event, _incident(event)
+        number = found[-1][0]
+        for each, event in found:
+            ends = (_incident(event) or {}).get("state") == State.RESOLVED
+            if ends or event.type in BEGUN_BY:
+                yield each, event, ends
 
 
 async def _was_sent(reader: Reader, sink: str, event: Event) -> bool:
