@@ -145,9 +145,9 @@ class Client:
 
     async def prepare(self) -> bool:
         """Open the client ahead of a call; returns whether it is ready. If it is not, the call reports why."""
-        if self._ready(self._sessions.of(self._account, self._region)):
-            return True
         with contextlib.suppress(Exception):
+            if self._ready(self._sessions.of(self._account, self._region)):
+                return True
             async with asyncio.timeout(OPENING_SECONDS):
                 await self.give_back(await self.take())
                 return True
