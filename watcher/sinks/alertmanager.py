@@ -24,7 +24,7 @@ from watcher.config.url_readers import distinct, header_name
 from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
 from watcher.sinks.alertmanager_alerts import alert_of
-from watcher.sinks.alerts import OUTSIDE, PARALLEL, PROGRESS, Step, alert_preview, step_of
+from watcher.sinks.alerts import OUTSIDE, PARALLEL, PROGRESS, AlertOptions, Step, step_of
 from watcher.sinks.http import BaseUrl, ReceiverOptions
 
 PATH = "/api/v2/alerts"
@@ -123,11 +123,10 @@ class AlertmanagerSink:
 _HeaderName = Annotated[str, PlainValidator(header_name("the sink")), HEADER_NAME_SCHEMA]
 
 
-class AlertmanagerOptions(ReceiverOptions):
+class AlertmanagerOptions(ReceiverOptions, AlertOptions):
     """Alerts in Prometheus's Alertmanager, repeated while an incident lasts."""
 
     sink: ClassVar = AlertmanagerSink
-    digests: ClassVar = False
 
     type: Literal["alertmanager"]
     """The type of the sink."""
@@ -141,6 +140,3 @@ class AlertmanagerOptions(ReceiverOptions):
         default={}, examples=[{"Authorization": "Bearer ${TOKEN}"}]
     )
     """Headers of every post. Secrets: take them from variables."""
-
-    def preview(self, event: Mapping[str, Any]) -> str:
-        return alert_preview(event)

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any
+from typing import Any, ClassVar
 
+from watcher.config.sink_model import SinkModel
 from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
 from watcher.core.model import TEST_EVENT, Severity, severity
 from watcher.messages.alert import alert_for
@@ -73,12 +74,17 @@ def alert_key(subject: str, longest: int) -> str:
     return key if len(key) <= longest else sha256(key.encode()).hexdigest()
 
 
-def alert_preview(event: Mapping[str, Any]) -> str:
-    """Return what people read of a problem or of a test; empty for an event that at most changes or closes an alert."""
-    if event["type"] != TEST_EVENT and severity(event["type"]) is not Severity.ERROR:
-        return ""
-    alert = alert_for(event, datetime.now(UTC))
-    return f"{alert.headline}\n\n{alert.text}"
+class AlertOptions(SinkModel):
+    """What sinks that open alerts have in common."""
+
+    digests: ClassVar = False
+
+    def preview(self, event: Mapping[str, Any]) -> str:
+        """Return what people read of a problem or a test; empty for any other event."""
+        if event["type"] != TEST_EVENT and severity(event["type"]) is not Severity.ERROR:
+            return ""
+        alert = alert_for(event, datetime.now(UTC))
+        return f"{alert.headline}\n\n{alert.text}"
 
 
 class AlertSink:

@@ -16,7 +16,7 @@ from pydantic import Field
 from watcher.config.fields import Secret
 from watcher.messages.alert import Alert, alert_for
 from watcher.messages.sanitize import one_line
-from watcher.sinks.alerts import OUTSIDE, AlertSink, Step, alert_key, alert_preview, is_error, step_of
+from watcher.sinks.alerts import OUTSIDE, AlertOptions, AlertSink, Step, alert_key, is_error, step_of
 from watcher.sinks.http import BaseUrl, HttpOptions, Post
 
 MAX_KEY, MAX_MESSAGE, MAX_DESCRIPTION, MAX_DETAILS, MAX_ENTITY, MAX_NOTE = 512, 130, 15_000, 8_000, 512, 25_000
@@ -79,11 +79,10 @@ class JsmSink(AlertSink):
         super().__init__(options, posts, key, {"Authorization": f"GenieKey {key}"})
 
 
-class JsmOptions(HttpOptions):
+class JsmOptions(HttpOptions, AlertOptions):
     """Alerts in Jira Service Management or Opsgenie, opened, updated and closed."""
 
     sink: ClassVar = JsmSink
-    digests: ClassVar = False
 
     type: Literal["jsm"]
     """The type of the sink."""
@@ -94,6 +93,3 @@ class JsmOptions(HttpOptions):
         examples=["https://api.opsgenie.com", "https://api.eu.opsgenie.com"],
     )
     """The URL of the API, without /v2/alerts; another one for Opsgenie."""
-
-    def preview(self, event: Mapping[str, Any]) -> str:
-        return alert_preview(event)

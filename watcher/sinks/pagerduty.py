@@ -16,7 +16,7 @@ from pydantic import Field
 from watcher.config.fields import Boolean, Secret
 from watcher.messages.alert import Alert, alert_for
 from watcher.messages.sanitize import one_line
-from watcher.sinks.alerts import OUTSIDE, PROGRESS, AlertSink, Step, alert_key, alert_preview, is_error, step_of
+from watcher.sinks.alerts import OUTSIDE, PROGRESS, AlertOptions, AlertSink, Step, alert_key, is_error, step_of
 from watcher.sinks.http import BaseUrl, HttpOptions, Post
 
 MAX_KEY, MAX_SUMMARY = 255, 1024
@@ -90,11 +90,10 @@ class PagerDutySink(AlertSink):
         super().__init__(options, partial(posts, routing_key=key, changes=options.changes), key)
 
 
-class PagerDutyOptions(HttpOptions):
+class PagerDutyOptions(HttpOptions, AlertOptions):
     """Alerts in PagerDuty, opened, updated and resolved."""
 
     sink: ClassVar = PagerDutySink
-    digests: ClassVar = False
 
     type: Literal["pagerduty"]
     """The type of the sink."""
@@ -104,6 +103,3 @@ class PagerDutyOptions(HttpOptions):
     """Also send each successful sync as a change event, which sends no notification."""
     url: BaseUrl = Field(default="https://events.pagerduty.com", examples=["https://events.eu.pagerduty.com"])
     """The URL of the API, without its path."""
-
-    def preview(self, event: Mapping[str, Any]) -> str:
-        return alert_preview(event)
