@@ -104,7 +104,7 @@ def drop(config: str | None, sink: str | None, event_id: str) -> int:
     sent its end either, unless its own filters let that through.
     """
     count, ends = run_to_end(drop_deliveries(load_config(config), event_id, sink))
-    click.echo(f"Canceled {count} {'delivery' if count == 1 else 'deliveries'}.")
+    click.echo(f"Canceled {counted(count, 'delivery')}.")
     if ends:
         print_note(f"the end of its incident is not sent to {', '.join(map(printable, ends))} either")
     return 0

@@ -179,5 +179,5 @@ def _lines(file: BinaryIO, name: str) -> Iterator[str]:
 def _counts(found: Iterable[Part]) -> str:
     """Return `2 states, 1 event and 0 deliveries`."""
     counts = Counter(type(part) for part in found)
-    sendings = f"{counts[Sending]} {'delivery' if counts[Sending] == 1 else 'deliveries'}"
-    return f"{counted(counts[State], 'state')}, {counted(counts[Recorded], 'event')} and {sendings}"
+    states, events = counted(counts[State], "state"), counted(counts[Recorded], "event")
+    return f"{states}, {events} and {counted(counts[Sending], 'delivery')}"

@@ -60,7 +60,6 @@ def _lead(digest: Mapping[str, Any]) -> str:
 def _facts(event: Mapping[str, Any]) -> Iterator[Fact]:
     watched = event["data"]["digest"]["watched"]
     kinds = ", ".join(counted(number, kind.replace("-", " ")) for kind, number in watched["kinds"].items())
-    kinds = kinds.replace("repositorys", "repositories")
     at = counted(watched["endpoints"], "endpoint")
     yield Fact("Watched", one_line(f"{kinds} at {at}" if kinds else "nothing", MAX_LINE))
     if statuses := watched["statuses"]:

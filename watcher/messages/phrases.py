@@ -103,8 +103,9 @@ def ordinal(number: int) -> str:
 
 
 def counted(number: int, name: str) -> str:
-    """Return `1 target`, `2 targets`."""
-    return f"{number} {name}" if number == 1 else f"{number} {name}s"
+    """Return `1 target`, `2 targets`, `2 repositories`."""
+    plural = f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"
+    return f"{number} {name if number == 1 else plural}"
 
 
 def cause_text(type_: str, data: Mapping[str, Any]) -> str:
