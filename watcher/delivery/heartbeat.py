@@ -86,7 +86,7 @@ class HeartbeatSender:
         return printable(redact(reason_of(stuck, unreadable, oldest, daemon.clock.now(), settings.stale_after)))
 
     def _unready(self, settings: Heartbeat) -> list[str]:
-        """Return why the daemon has not been ready for too long, as when its store cannot be written; nothing else."""
+        """Return why the daemon is not ready, such as a store that cannot be written, if that has lasted too long."""
         now, reasons = self._daemon.clock.monotonic(), self._daemon.unready()
         if not reasons:
             self._ready_at = now

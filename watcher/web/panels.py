@@ -34,9 +34,15 @@ def endpoints_view(
 ) -> dict[str, Any]:
     """`/api/endpoints`: those that cannot be read first."""
     mutes = all_mutes(configured, hand)
-    muted = {key: muted_by(mutes, "watcher.endpoint.unreadable", str(key), now) for key in statuses}
     rows = [
-        _endpoint(key, status, records.get(str(key)), loads.get(key), hand, muted[key])
+        _endpoint(
+            key,
+            status,
+            records.get(str(key)),
+            loads.get(key),
+            hand,
+            muted_by(mutes, "watcher.endpoint.unreadable", str(key), now),
+        )
         for key, status in statuses.items()
     ]
     return {"now": rfc3339(now), "endpoints": sorted(rows, key=lambda row: (row["readable"], row["id"]))}

@@ -300,7 +300,6 @@ def cost(text: str) -> float:
 )
 def test_no_text_takes_long(beginning: str, repeated: str) -> None:
     """60 KB of it, and many secrets, some of which look like it, beside 60 KB of ordinary text and none."""
-    """60 KB of it, and many secrets, some of which look like it, beside 60 KB of ordinary text and none."""
     control = cost("ordinary words: " * 4_000)
     tokens = [sha512(bytes([number])).hexdigest() for number in range(200)]
     remember(*tokens, "a" * 500, "a" * 99 + "b2C", "://" * 100, "AKIA" * 100, "\\" * 99, repeated * 20)
