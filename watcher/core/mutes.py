@@ -8,7 +8,7 @@ from watcher.core.windows import Window
 
 @dataclass(frozen=True, slots=True)
 class Mute:
-    """Events that are recorded but not sent for a time; no globs match every event."""
+    """Events that are recorded but not sent for a time; without globs, all events."""
 
     targets: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
@@ -18,7 +18,7 @@ class Mute:
     when: Window | None = None
     """The windows in which it applies, between `start` and `until`; None: all the time."""
     id: str | None = None
-    """The id of a mute that somebody made by hand; None: the configuration has it."""
+    """The id of a mute that was made by hand; None: it is in the configuration."""
     by: str | None = None
     """Who made it."""
 

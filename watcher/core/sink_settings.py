@@ -31,7 +31,6 @@ class SinkOptions:
     """Whether the sink writes to the standard output, where nothing else may appear."""
     digests: ClassVar[bool] = True
     """Whether the sink can send a digest, which belongs to no incident and no commit."""
-
     shows_attempts: ClassVar[bool] = False
     """Whether the receiver shows an attempt as unfinished until it is sent how that ended."""
 
@@ -66,7 +65,7 @@ class SinkOptions:
 
 @dataclass(frozen=True, slots=True)
 class SinkSettings:
-    """A sink and which events are routed to it; no globs or no labels let every event through."""
+    """A sink and which events are routed to it; without globs and labels, all events."""
 
     name: str
     type: str

@@ -67,7 +67,7 @@ class DigestRecorder:
             self._failing = True
 
     def _unpolled(self, config: Config, now: datetime) -> bool:
-        """Return whether a target that this daemon polls is as an earlier run saw it, and may be read soon."""
+        """Return whether the state of a target polled here is of an earlier run, and may be replaced soon."""
         daemon, here = self._daemon, self._daemon.endpoints()
         return now - daemon.started <= FIRST_POLLS and any(
             each.endpoint in here
