@@ -87,7 +87,7 @@ class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has n
         return {"status_code": head.code, "headers": head.headers, "body": answer}
 
     async def _prepared(self, url: URL) -> tuple[TCPConnector, ClientRequest]:
-        """What connects, and for what: a request without a body, whose headers are those that aiohttp adds to each."""
+        """Return what connects to a URL, and a request without a body that has the headers which aiohttp adds."""
         if url not in self._prepared_for:
             where = str(url)
             proxy = self._proxy_config.proxy_url_for(where)

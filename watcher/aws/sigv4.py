@@ -33,7 +33,7 @@ class Signer:
         self.scope = scope
         self._made_from = ("", "")
         self._key = hmac.new(b"", digestmod="sha256")
-        """What signs with this key; a copy of it takes half the time of another one."""
+        """The HMAC with the signing key; to copy it takes half the time of making another one."""
 
     def authorization(self, keys: Keys, moment: str, signed_headers: Mapping[str, str], request: str) -> str:
         """Return the value of `Authorization` for a canonical request.

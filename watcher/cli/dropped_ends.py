@@ -1,4 +1,4 @@
-"""Cancels with a problem of an incident also the end that waits for a sink which was sent no problem of it."""
+"""Cancels the end of an incident for the sinks from which an operator dropped all problems of it."""
 
 import json
 from datetime import datetime
@@ -16,9 +16,9 @@ from watcher.polling.told import only_dropped
 
 
 async def drop_ends(outbox: Outbox, settings: Config, event_id: str, now: datetime) -> list[str]:
-    """Cancel the ends that follow a problem, whose deliveries were dropped, by that alone; return for which sinks.
+    """Cancel the end of the incident of a problem whose deliveries were dropped; return for which sinks.
 
-    An end stays for a sink whose own filters let it through, and for one that was sent another problem of the incident.
+    It stays for a sink whose own filters let it through, and for one that was sent another problem of the incident.
     If the incident is still open, the daemon decides the same when it ends (`polling.told.without_dropped`).
     """
     configured, canceled = {sink.name: sink for sink in settings.sinks}, list[str]()

@@ -1,8 +1,8 @@
 """Corrects the alert of a subject that a late send has changed.
 
-A daemon that stood still, or was cut off from its table, while it sent may come to the receiver after another daemon
-has sent the same and later events: its problem opens the alert of an incident that is over, or its end closes that of
-a later one.
+If a daemon is suspended or cut off from its table during a send, its request may reach the receiver after another
+daemon has sent the same event and later ones: its problem then opens the alert of an incident that is over, or its end
+closes the alert of a later one.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ TRIES = 10
 
 
 async def correct(late: Delivery, sink: Sink, store: Store, log: FilteringBoundLogger) -> None:
-    """Send again the last problem or end that another daemon has sent of the subject of a late delivery.
+    """Send again the last problem or end that another daemon has sent of the subject since a late delivery.
 
-    That daemon has recorded what it had sent before when as much time has passed as a send may take. What it sends
-    meanwhile is sent again as well.
+    First wait as long as a send may take, so that the other daemon has recorded what it was sending; then repeat this
+    until it has sent nothing more.
     """
     corrected, reason = None, ""
     for _ in range(TRIES):

@@ -53,8 +53,8 @@ async def too_late(delivery: Delivery, limits: Limits, reader: Reader) -> str | 
 
     A problem would open again what was closed: the sink was sent the end of its incident. What belongs to an incident
     that is over would change the alert of another one (`Limits.by_subject`): the sink was sent a problem of a later
-    incident, and not its end. Only a dead letter that was requeued, or what is replayed, can be so late, however many
-    events there were since, so only what was tried, or has such an answer (`Delivery.answer`), is looked at.
+    incident, and not its end. Only a requeued dead letter or a replayed event can be so late. These have an answer
+    (`Delivery.answer`), so nothing is read for deliveries without one. It does not matter how many events came since.
     """
     if not limits.ends_last or delivery.answer is None or (incident := _incident(delivery.event)) is None:
         return None

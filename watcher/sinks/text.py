@@ -83,7 +83,7 @@ class Renderer:
         return self._text_for(events, datetime.now(UTC))
 
     async def render(self, events: Sequence[Mapping[str, Any]]) -> tuple[str | None, Message]:
-        """Return the same; a template, and the message of several events, take their time in a thread."""
+        """Return what a call returns; in a thread, if there is a template or more than one event."""
         if not self._has_template and len(events) == 1:
             return self(events)
         return await off_loop(lambda: self(events), "template")
