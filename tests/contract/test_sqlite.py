@@ -171,7 +171,7 @@ async def test_a_file_of_the_first_version_keeps_all_that_it_has(tmp_path: Path)
         old.execute("INSERT INTO delivery VALUES ('y', 4, ?)", (after(8).timestamp(),))
         old.execute("PRAGMA user_version = 1")
         old.commit()
-    with pytest.raises(StoreError, match="start `watcher run`, which upgrades it"):
+    with pytest.raises(StoreError, match="start `watcher run` first, which upgrades it"):
         await SqliteReader(path).open()
 
     store = SqliteStore(path)
