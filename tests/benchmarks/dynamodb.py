@@ -242,7 +242,7 @@ def _refuse_writes_of_polls(parts: Sequence[dict[str, Any]]) -> None:
     """
     for part in parts:
         written = {what for what, units in part["units"]["written"].items() if units}
-        if part["events"] or not written <= {"UpdateItem L", "TransactWriteItems L"}:
+        if part["events"] or not written <= {"UpdateItem L", "TransactWriteItems L", "PutItem M"}:
             raise RuntimeError(f"nothing changed, and yet {part['events']} events and {written} were written")
 
 
