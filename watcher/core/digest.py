@@ -22,7 +22,6 @@ from watcher.core.windows import DAYS, days_for_people, readings
 from watcher.util.bounded_text import bounded
 
 if TYPE_CHECKING:
-    from watcher.core.by_hand import HandMute
     from watcher.core.mutes import Mute
     from watcher.core.settings import Config
     from watcher.core.state import Record
@@ -91,7 +90,7 @@ def digest_data(
     config: Config,
     records: Mapping[str, Record],
     period: Period,
-    mutes: Sequence[Mute | HandMute],
+    mutes: Sequence[Mute],
     *,
     due: datetime,
     now: datetime,
@@ -102,7 +101,7 @@ def digest_data(
         config: what is watched.
         records: what is known of all subjects, also of those that other daemons poll.
         period: what happened since the last digest.
-        mutes: those that apply now; of a configured one, `until` is when it ends or pauses.
+        mutes: those that apply now; their `until` is when they end or pause.
         due: when this one is due.
         now: the present time.
     """
@@ -164,7 +163,7 @@ def _seconds(begin: datetime, end: datetime) -> float:
     return round(max(0.0, (end - begin).total_seconds()), 3)
 
 
-def _mute_to_json(mute: Mute | HandMute) -> dict[str, Any]:
+def _mute_to_json(mute: Mute) -> dict[str, Any]:
     return {
         "targets": [bounded(each, MAX_TEXT) for each in mute.targets[:MAX_GLOBS]],
         "events": [bounded(each, MAX_TEXT) for each in mute.events[:MAX_GLOBS]],

@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from watcher.core.by_hand import HandMute
 from watcher.core.digest import DIGEST_SUBJECT, LOOK_BACK, Digest, Period, digest_data
 from watcher.core.events import digest_event
-from watcher.core.mutes import Mute
 from watcher.core.ports import Entry
+from watcher.core.routing import active_mutes
 from watcher.core.settings import Config
 from watcher.core.stamps import stamped
 from watcher.core.state import KnownDigests, Record
@@ -81,7 +80,8 @@ class DigestRecorder:
     ) -> Entry:
         async for row in self._daemon.reader.history(period.since - LOOK_BACK):
             period.add(row)
-        records, mutes = await self._records(config), await self._mutes(config, now)
+        records, by_hand = await self._records(config), await self._daemon.reader.by_hand(now)
+        mutes = active_mutes(config.mutes, by_hand, now)
         data = digest_data(config, records, period, mutes, due=due, now=now)
         after = replace(record, digests=KnownDigests(str(digest), until=now, since=now), sequence=record.sequence + 1)
         event = digest_event(data, map(str, config.endpoints), due=due, sequence=after.sequence, now=now)
@@ -94,9 +94,3 @@ class DigestRecorder:
         if config.endpoints.keys() <= self._daemon.endpoints().keys():
             return self._daemon.records
         return await self._daemon.reader.records()
-
-    async def _mutes(self, config: Config, now: datetime) -> list[Mute | HandMute]:
-        """Return the mutes that apply now."""
-        configured = [replace(mute, until=mute.over_at(now)) for mute in config.mutes if mute.applies_at(now)]
-        by_hand = await self._daemon.reader.by_hand(now)
-        return [*configured, *(mute for mute in by_hand.mutes if mute.active(now))]

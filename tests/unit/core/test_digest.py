@@ -9,7 +9,6 @@ import pytest
 
 from tests.unit.conftest import an_attempt, minute
 from watcher.core.attempts import SeenAttempt
-from watcher.core.by_hand import HandMute
 from watcher.core.digest import Digest, Period, digest_data
 from watcher.core.events import Event, digest_event
 from watcher.core.history import AttemptRow, IncidentRow
@@ -137,7 +136,7 @@ def test_a_digest_counts_what_ended_since_the_last_one_and_lists_the_worst_first
     }
     mutes = [
         Mute(("a" * 301, *"bcdef"), ("e",), until=minute(90), reason="r" * 301),
-        HandMute("1a", ("*",), tuple("abcdef"), minute(0), minute(61), "plan", "ada"),
+        Mute(("*",), tuple("abcdef"), until=minute(61), reason="plan", id="1a", by="ada"),
         Mute(),
     ]
     data = digest_data(CONFIG, records, period, mutes, due=minute(59), now=minute(60))
