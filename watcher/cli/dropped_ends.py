@@ -1,11 +1,10 @@
 """Cancels the end of an incident for the sinks from which an operator dropped all problems of it."""
 
-import json
 from datetime import datetime
 
 from watcher.core.deliveries import DeliveryQuery, DeliveryState
 from watcher.core.events import Event
-from watcher.core.incidents import BEGUN_BY
+from watcher.core.incidents import BEGUN_BY, incident_of
 from watcher.core.model import parse_rfc3339
 from watcher.core.ports import Outbox
 from watcher.core.routing import wants_recorded
@@ -23,7 +22,7 @@ async def drop_ends(outbox: Outbox, settings: Config, event_id: str, now: dateti
     """
     configured, canceled = {sink.name: sink for sink in settings.sinks}, list[str]()
     for number, problem in await outbox.find(event_id):
-        about = json.loads(problem.body)["data"].get("incident")
+        about = incident_of(problem)
         end = await _end_after(outbox, number, problem.subject, about["id"]) if about else None
         if problem.type not in BEGUN_BY or end is None:
             continue
@@ -40,7 +39,7 @@ async def drop_ends(outbox: Outbox, settings: Config, event_id: str, now: dateti
 async def _end_after(outbox: Outbox, number: int, subject: str, incident: str) -> Event | None:
     """Return the end of an incident that follows an event; None: it has not ended."""
     async for _, event, ends in later_steps(outbox, subject, number):
-        if (json.loads(event.body)["data"].get("incident") or {}).get("id") != incident:
+        if incident_of(event).get("id") != incident:
             return None
         if ends:
             return event

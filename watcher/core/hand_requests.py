@@ -5,7 +5,6 @@ Each function that reads a text raises a ValueError that says what to write inst
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from watcher.core.by_hand import Acknowledgement, HandMute
+from watcher.core.incidents import incident_of
 from watcher.core.model import EVENT_TYPES
 from watcher.core.state import Record
 from watcher.util.bounded_text import shown
@@ -77,8 +77,7 @@ def new_mute(
 
 def incident_ids(events: Iterable[Event]) -> set[str]:
     """Return the incidents that events belong to."""
-    found = (json.loads(event.body)["data"].get("incident") for event in events)
-    return {incident["id"] for incident in found if incident}
+    return {incident["id"] for incident in map(incident_of, events) if incident}
 
 
 def new_acknowledgements(

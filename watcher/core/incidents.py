@@ -159,6 +159,11 @@ def open_to_json(record: Record | None, hand: ByHand) -> Mapping[str, Any] | Non
     }
 
 
+def incident_of(event: "Event") -> Mapping[str, Any]:
+    """Return `data.incident` of a recorded event; empty if it belongs to none, or an earlier version recorded it."""
+    return json.loads(event.body)["data"].get("incident") or {}
+
+
 def incident_to_json(step: IncidentStep | None) -> Mapping[str, Any] | None:
     """Return `data.incident` of an event."""
     if step is None:

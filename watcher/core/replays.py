@@ -5,12 +5,11 @@ how its incident ends for the sink: either the incident is over, and its end is 
 open, and the commit that queues the problem adds the sink to those that were told (`Incident.told`).
 """
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from watcher.core.events import Event
-from watcher.core.incidents import BEGUN_BY, State
+from watcher.core.incidents import BEGUN_BY, State, incident_of
 from watcher.core.mute_ends import with_names
 from watcher.core.ports import Entry
 from watcher.core.routing import wants_recorded
@@ -34,7 +33,7 @@ class Replay:
 
     def wants(self, event: Event) -> bool:
         """Return whether the sink is sent a recorded event now; called for all of them in their order, in each pass."""
-        incident = json.loads(event.body)["data"].get("incident") or {}
+        incident = incident_of(event)
         matches = event.id not in self.dropped and wants_recorded(self.sink, event)
         incident_id = incident.get("id")
         if matches and event.type in BEGUN_BY and incident_id is not None:

@@ -5,11 +5,10 @@ back, it is sent the ends, so that no alert stays open at its receiver, and the 
 open. Anything else is no news any more, and stays a dead letter.
 """
 
-import json
 from collections.abc import Callable, Iterable
 
 from watcher.core.deliveries import DeliveryRecord
-from watcher.core.incidents import BEGUN_BY, State
+from watcher.core.incidents import BEGUN_BY, State, incident_of
 from watcher.core.sink_settings import SinkSettings
 from watcher.core.state import Record
 
@@ -30,7 +29,7 @@ def owed_again(
 
 def _is_owed(sink: SinkSettings, removed: DeliveryRecord, record_of: Callable[[str], Record]) -> bool:
     event = removed.event
-    about = json.loads(event.body)["data"].get("incident") or {}
+    about = incident_of(event)
     if about.get("state") == State.RESOLVED:
         return sink.send_resolved
     incident = record_of(event.subject).incident

@@ -1,14 +1,12 @@
 """Reads the earlier events of an incident: for the sinks that need them with a delivery, and to repeat open alerts."""
 
-import json
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from watcher.core.deliveries import Delivery, DeliveryQuery, DeliveryRecord, DeliveryState, Limits
 from watcher.core.events import Event
-from watcher.core.incidents import BEGUN_BY, State
+from watcher.core.incidents import BEGUN_BY, State, incident_of
 from watcher.core.model import parse_rfc3339
 from watcher.core.ports import EventQuery, Reader
 
@@ -36,8 +34,8 @@ async def with_history(delivery: Delivery, limits: Limits, reader: Reader) -> De
     """
     if not (limits.with_opening or limits.with_earlier):
         return delivery
-    incident = _incident(delivery.event)
-    if incident is None or (incident["state"] == "opened" and not delivery.reminder):
+    incident = incident_of(delivery.event)
+    if not incident or (incident["state"] == "opened" and not delivery.reminder):
         return delivery
     opened_at = parse_rfc3339(incident["opened_at"])
     if limits.with_opening and incident["state"] != "opened":
@@ -56,7 +54,7 @@ async def too_late(delivery: Delivery, limits: Limits, reader: Reader) -> str | 
     incident, and not its end. Only a requeued dead letter or a replayed event can be so late. These have an answer
     (`Delivery.answer`), so nothing is read for deliveries without one. It does not matter how many events came since.
     """
-    if not limits.ends_last or delivery.answer is None or (incident := _incident(delivery.event)) is None:
+    if not limits.ends_last or delivery.answer is None or not (incident := incident_of(delivery.event)):
         return None
     is_over, is_open = incident["state"] == State.RESOLVED, False
     async for _, event, ends in later_steps(reader, delivery.event.subject, delivery.number):
@@ -95,7 +93,7 @@ async def later_steps(reader: Reader, subject: str, number: int) -> AsyncIterato
     ):
         number = found[-1][0]
         for each, event in found:
-            ends = (_incident(event) or {}).get("state") == State.RESOLVED
+            ends = incident_of(event).get("state") == State.RESOLVED
             if ends or event.type in BEGUN_BY:
                 yield each, event, ends
 
@@ -112,7 +110,7 @@ async def last_problem(reader: Reader, sink: str, subject: str, incident: str, o
     opening = await _opening(reader, subject, incident, opened_at)
     query = EventQuery(subject, [*BEGUN_BY], opened_at, limit=MAX_EVENTS, size=MAX_CHARACTERS)
     for number, event in reversed(await reader.events(query)):
-        if (_incident(event) or {}).get("id") != incident:
+        if incident_of(event).get("id") != incident:
             continue
         if await _deliveries(reader, sink, event, _NOT_DROPPED):
             return Delivery(number, sink, event, opening=opening)
@@ -129,7 +127,7 @@ async def _earlier(delivery: Delivery, reader: Reader, incident: str, opened_at:
         EventQuery(delivery.event.subject, since=opened_at, before=before, limit=MAX_EVENTS, size=MAX_CHARACTERS)
     ):
         for _, event in reversed(found):
-            if (_incident(event) or {}).get("id") != incident:
+            if incident_of(event).get("id") != incident:
                 continue
             if sent := await _deliveries(reader, delivery.sink, event, [DeliveryState.SENT]):
                 return sent[-1].answer
@@ -140,7 +138,7 @@ async def _earlier(delivery: Delivery, reader: Reader, incident: str, opened_at:
 async def _opening(reader: Reader, subject: str, incident: str, opened_at: datetime) -> Event | None:
     query = EventQuery(target=subject, since=opened_at, limit=MAX_EVENTS, newest=False, size=MAX_CHARACTERS)
     found = (event for _, event in await reader.events(query))
-    return next((event for event in found if (_incident(event) or {}).get("id") == incident), None)
+    return next((event for event in found if incident_of(event).get("id") == incident), None)
 
 
 async def _deliveries(
@@ -152,8 +150,3 @@ async def _deliveries(
     """
     found = await reader.deliveries(DeliveryQuery(states, sink, event.id, limit=MAX_DELIVERIES))
     return [each for each in found if each.event.body == event.body]
-
-
-def _incident(event: Event) -> Mapping[str, Any] | None:
-    incident: Mapping[str, Any] | None = json.loads(event.body)["data"].get("incident")
-    return incident

@@ -18,7 +18,7 @@ from watcher import __version__
 from watcher.core.connections import AVAILABLE, ERROR, PENDING
 from watcher.core.deliveries import DeliveryOutcome, DeliveryState
 from watcher.core.events import Event
-from watcher.core.incidents import may_resolve
+from watcher.core.incidents import incident_of, may_resolve
 from watcher.core.model import (
     EVENT_TYPES,
     FAILED,
@@ -220,9 +220,7 @@ def restoration(event: Event) -> float | None:
     """Seconds that the incident lasted which an event resolved; None: it resolved none, or its subject was removed."""
     if not may_resolve(event.type) or event.type.endswith(".removed"):
         return None
-    incident = json.loads(event.body)["data"].get("incident")
-    seconds: float | None = incident and incident["duration_seconds"]
-    return seconds
+    return incident_of(event).get("duration_seconds")
 
 
 def _endpoint(target: Target) -> tuple[str, str, str]:

@@ -1,12 +1,11 @@
 """Which sinks were sent problems of an open incident, by what the store has of their deliveries."""
 
-import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from watcher.core.deliveries import DeliveryQuery, DeliveryRecord, DeliveryState
 from watcher.core.events import Event
-from watcher.core.incidents import BEGUN_BY
+from watcher.core.incidents import BEGUN_BY, incident_of
 from watcher.core.ports import Entry, EventQuery, Reader
 from watcher.core.state import Incident, Record
 
@@ -73,15 +72,10 @@ async def _problems(reader: Reader, subject: str, incident: Incident) -> AsyncIt
         EventQuery(subject, [*BEGUN_BY], since=incident.opened_at, before=before, limit=MAX_EVENTS, size=MAX_CHARACTERS)
     ):
         for _, event in reversed(found):
-            if _incident_id(event) in (None, incident.id):  # events of earlier versions name none
+            if incident_of(event).get("id") in (None, incident.id):  # events of earlier versions name none
                 yield await reader.deliveries(DeliveryQuery(event_id=event.id, limit=10_000))
         before = found[0][0]
 
 
-def _incident_id(event: Event) -> str | None:
-    about = json.loads(event.body)["data"].get("incident") or {}
-    return about.get("id")
-
-
 def _resolves(event: Event, incident: Incident) -> bool:
-    return event.type not in BEGUN_BY and _incident_id(event) == incident.id
+    return event.type not in BEGUN_BY and incident_of(event).get("id") == incident.id
