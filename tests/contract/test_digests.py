@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 from tests.contract.conftest import event
 from tests.support.clocks import SetClock
 from tests.support.fake_daemon import STACKS, Peek, config_of
+from tests.support.tasks import running
+from watcher.cli.running import opened
 from watcher.core.attempts import SeenAttempt
 from watcher.core.by_hand import HandMute
 from watcher.core.deliveries import DeliveryQuery
@@ -63,13 +65,8 @@ class Daemon:
     async def living(self) -> AsyncIterator[Daemon]:
         await self.recorder.load(self.config.subjects, lambda _records, _gone: [])
         self.view.records = self.recorder.records
-        recording = asyncio.create_task(self.recorder.run())
-        try:
+        async with running(self.recorder.run()):
             yield self
-        finally:
-            recording.cancel()
-            with suppress(asyncio.CancelledError):
-                await recording
 
     async def look(self, moment: datetime, digest: Digest = WEEKLY) -> None:
         self.clock.moment = moment.timestamp()
@@ -175,11 +172,8 @@ async def test_a_digest_says_what_is_open_and_what_happened_since_the_last_one(s
 
 
 async def test_of_two_daemons_on_a_table_one_records_the_digest(tables: Tables) -> None:
-    table = await tables()
-    first, second = DynamoStore(table), DynamoStore(table)
-    for each in (first, second):
-        await each.open()
-    try:
+    address = await tables()
+    async with opened(DynamoStore(address)) as first, opened(DynamoStore(address)) as second:
         async with Daemon(first).living() as one, Daemon(second).living() as other:
             await one.look(MONDAY - timedelta(days=1))
             await other.look(MONDAY - timedelta(days=1))
@@ -187,6 +181,3 @@ async def test_of_two_daemons_on_a_table_one_records_the_digest(tables: Tables) 
             await asyncio.gather(one.look(MONDAY), other.look(MONDAY))
         assert len(await recorded(first)) == 1
         assert len(await first.deliveries(DeliveryQuery())) == 1
-    finally:
-        for each in (first, second):
-            await each.close()
