@@ -23,21 +23,26 @@ if TYPE_CHECKING:
 OPS = SinkSettings("ops", "stdout")
 
 
+@pytest.fixture
+async def daemon(store: Store) -> Daemon:
+    made = Daemon(store)
+    await made.start(OUT, OPS)
+    return made
+
+
 async def waiting(daemon: Daemon) -> list[str]:
     """The types of the events that wait for the sink, in their order."""
     query = DeliveryQuery([DeliveryState.WAITING], sink="ops")
     return [each.event.type.removeprefix("watcher.sync.") for each in await daemon.store.deliveries(query)]
 
 
-async def settles(store: Store, outcome: DeliveryOutcome) -> None:
-    await store.settle([outcome], CLOCK.now())
+async def settles(daemon: Daemon, outcome: DeliveryOutcome) -> None:
+    await daemon.store.settle([outcome], CLOCK.now())
 
 
-async def test_a_returned_sink_is_sent_the_end_that_came_while_it_was_removed(store: Store) -> None:
-    daemon = Daemon(store)
-    await daemon.start(OUT, OPS)
+async def test_a_returned_sink_is_sent_the_end_that_came_while_it_was_removed(daemon: Daemon) -> None:
     await daemon.shows(1, FAILED)
-    await settles(store, sent((await store.due("ops", 1))[0]))
+    await settles(daemon, sent((await daemon.store.due("ops", 1))[0]))
     await daemon.reload(OUT)
     await daemon.shows(2, SUCCEEDED)
     await daemon.shows(3, IN_PROGRESS)
@@ -45,15 +50,13 @@ async def test_a_returned_sink_is_sent_the_end_that_came_while_it_was_removed(st
     assert await waiting(daemon) == []
     await daemon.reload(OUT, OPS)
     assert await waiting(daemon) == ["succeeded"]
-    (head,) = await store.lane_heads("ops", after(100), 10)
-    await settles(store, sent(head))
+    (head,) = await daemon.store.lane_heads("ops", after(100), 10)
+    await settles(daemon, sent(head))
     await daemon.reload(OUT, OPS)
     assert await waiting(daemon) == []
 
 
-async def test_a_returned_sink_is_sent_the_problems_that_last(store: Store) -> None:
-    daemon = Daemon(store)
-    await daemon.start(OUT, OPS)
+async def test_a_returned_sink_is_sent_the_problems_that_last(daemon: Daemon) -> None:
     await daemon.shows(1, IN_PROGRESS)
     await daemon.shows(2, FAILED)
     await daemon.reload(OUT)
@@ -62,9 +65,7 @@ async def test_a_returned_sink_is_sent_the_problems_that_last(store: Store) -> N
     assert await waiting(daemon) == ["failed"]
 
 
-async def test_a_returned_sink_is_sent_no_problem_that_is_over_but_its_end(store: Store) -> None:
-    daemon = Daemon(store)
-    await daemon.start(OUT, OPS)
+async def test_a_returned_sink_is_sent_no_problem_that_is_over_but_its_end(daemon: Daemon) -> None:
     await daemon.shows(1, FAILED)
     await daemon.reload(OUT)
     await daemon.shows(2, SUCCEEDED)
@@ -74,9 +75,7 @@ async def test_a_returned_sink_is_sent_no_problem_that_is_over_but_its_end(store
 
 
 @pytest.mark.parametrize("returned", [replace(OPS, send_resolved=False), replace(OPS, name="others")])
-async def test_a_sink_without_ends_or_of_another_name_is_sent_none(store: Store, returned: SinkSettings) -> None:
-    daemon = Daemon(store)
-    await daemon.start(OUT, OPS)
+async def test_a_sink_without_ends_or_of_another_name_is_sent_none(daemon: Daemon, returned: SinkSettings) -> None:
     await daemon.shows(1, FAILED)
     await daemon.reload(OUT)
     await daemon.shows(2, SUCCEEDED)
@@ -85,11 +84,9 @@ async def test_a_sink_without_ends_or_of_another_name_is_sent_none(store: Store,
     assert await waiting(daemon) == []
 
 
-async def test_what_the_sink_itself_refused_stays_a_dead_letter(store: Store) -> None:
-    daemon = Daemon(store)
-    await daemon.start(OUT, OPS)
+async def test_what_the_sink_itself_refused_stays_a_dead_letter(daemon: Daemon) -> None:
     await daemon.shows(1, FAILED)
-    await settles(store, refused((await store.due("ops", 1))[0]))
+    await settles(daemon, refused((await daemon.store.due("ops", 1))[0]))
     await daemon.reload(OUT)
     await daemon.reload(OUT, OPS)
     assert NETWORK.id in daemon.recorder.records
@@ -102,7 +99,7 @@ async def test_an_end_that_a_daemon_without_the_sink_gave_up_is_sent_by_the_one_
         having, lacking = Daemon(first), Daemon(second)
         await having.start(OUT, OPS)
         await having.shows(1, FAILED)
-        await settles(first, sent((await first.due("ops", 1))[0]))
+        await settles(having, sent((await first.due("ops", 1))[0]))
         for shard in range(first.loaded.count):
             first.loaded.unload(shard)
         await lacking.start(OUT)
