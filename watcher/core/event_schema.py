@@ -142,10 +142,6 @@ _CONNECTION = _object(
 )
 
 
-def _tally(description: str) -> dict[str, Any]:
-    return _described({"type": "integer", "minimum": 0}, description)
-
-
 def _list(description: str, **properties: Any) -> dict[str, Any]:
     """Return the schema of a list of at most `MAX_LISTED` objects."""
     return _described({"type": "array", "items": _object(**properties), "maxItems": MAX_LISTED}, description)
@@ -159,21 +155,21 @@ _DIGEST = _object(
     since=_described(_TIME, "When the last one was recorded; the counts of syncs and ended incidents are since then."),
     well=_described(_FLAG, "Whether no incident is open, and no target has a status that needs attention."),
     watched=_object(
-        targets=_tally("All targets."),
-        endpoints=_tally("All endpoints."),
+        targets=_count("All targets.", 0),
+        endpoints=_count("All endpoints.", 0),
         kinds=_described(_COUNTS, "Targets by kind."),
         statuses=_described(_COUNTS, "Targets by status, as `watcher status` shows it."),
     ),
-    open=_tally("Open incidents."),
+    open=_count("Open incidents.", 0),
     incidents=_list("The oldest open incidents.", subject=_TEXT, problems=_TEXTS, opened_at=_TIME, age_seconds=_NUMBER),
-    syncs=_tally("Syncs that succeeded or failed."),
-    failed=_tally("Syncs that failed."),
+    syncs=_count("Syncs that succeeded or failed.", 0),
+    failed=_count("Syncs that failed.", 0),
     failures=_list("The targets with the most failed syncs.", subject=_TEXT, count={"type": "integer", "minimum": 1}),
-    ended=_tally("Incidents that ended."),
+    ended=_count("Incidents that ended.", 0),
     recoveries=_list(
         "The incidents that ended last.", subject=_TEXT, closed_at=_TIME, removed=_FLAG, duration_seconds=_NUMBER
     ),
-    muted=_tally("Mutes that apply."),
+    muted=_count("Mutes that apply.", 0),
     mutes=_list(
         "Some of the mutes that apply.", targets=_TEXTS, events=_TEXTS, until=_or_null(_TIME), reason=_TEXT_OR_NULL
     ),
