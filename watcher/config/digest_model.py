@@ -1,7 +1,7 @@
 """The section `digest`, as a user writes it."""
 
 import re
-from datetime import time
+from datetime import UTC, time
 from typing import Annotated, NamedTuple
 
 from pydantic import Field, PlainValidator
@@ -48,5 +48,4 @@ class DigestModel(StrictModel):
 
     def digest(self) -> Digest:
         """Return the settings."""
-        zone = {} if self.zone is None else {"zone": self.zone}
-        return Digest(tuple(dict.fromkeys(self.to)), self.every.at, self.every.days, **zone)
+        return Digest(tuple(dict.fromkeys(self.to)), self.every.at, self.every.days, self.zone or UTC)

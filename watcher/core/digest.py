@@ -79,7 +79,8 @@ class Period:
     def add(self, row: HistoryRow) -> None:
         """Count a row of the history, if what it is about ended in the period."""
         if isinstance(row, IncidentRow):
-            self.ended += [row] if row.closed_at >= self.since else []
+            if row.closed_at >= self.since:
+                self.ended.append(row)
         elif row.attempt.ended and row.attempt.started_at + timedelta(seconds=row.attempt.duration or 0) >= self.since:
             self.synced += 1
             if row.attempt.status == FAILED:
@@ -146,7 +147,7 @@ def digest_data(
 
 def status_line(statuses: Mapping[str, int], among: Iterable[Status] = Status) -> str:
     """Return some of the counts of `digest.watched.statuses` for people: `1 failed, 10 succeeded`."""
-    return summary(each for each in among for _ in range(statuses.get(each, 0)))
+    return summary({each: statuses.get(each, 0) for each in among})
 
 
 def _line(digest: Mapping[str, Any]) -> str:

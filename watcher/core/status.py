@@ -1,7 +1,7 @@
 """The status of a target in one word, worst first; and whether a daemon still updates the state. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -53,8 +53,11 @@ RANKS = {status: rank for rank, status in enumerate(Status)}
 _PHRASES = {Status.UNKNOWN: "with an unknown status", Status.ACTIVE: "syncing"}
 
 
-def summary(statuses: Iterable[Status]) -> str:
-    """Return the number of targets by status, worst first: `2 failed, 1 stalled, 10 succeeded`."""
+def summary(statuses: Iterable[Status] | Mapping[Status, int]) -> str:
+    """Return the number of targets by status, worst first: `2 failed, 1 stalled, 10 succeeded`.
+
+    `statuses`: that of each target, or how many targets have each.
+    """
     found = Counter(statuses)
     counts = [f"{found[each]} {_PHRASES.get(each, each.value.replace('_', ' '))}" for each in Status if found[each]]
     return ", ".join(counts) or "no targets"
