@@ -24,7 +24,7 @@ from watcher.polling.told import noted, told_sinks
 log = structlog.get_logger()
 
 MAX_RESTORED, MAX_DROPPED = 10_000, 10_000
-"""How many dead letters of removed sinks are looked at, and dropped deliveries of a sink that was there before."""
+"""How many dead letters of removed sinks, and how many dropped deliveries of a sink that is back, are read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class SinkChanges:
 
         What is pending for removed ones becomes dead letters.
         """
-        await self.note_told()
+        await self._note_told()
         known = await self.store.registered_sinks()
         for sink in sinks:
             if sink.name not in known and sink.replay_from is not None:
@@ -55,10 +55,10 @@ class SinkChanges:
 
     async def catch_up(self, sinks: Sequence[SinkSettings]) -> None:
         """Do what `update_store` does about states, for those that another daemon of the table kept until now."""
-        await self.note_told()
+        await self._note_told()
         await self.restore(sinks)
 
-    async def note_told(self) -> None:
+    async def _note_told(self) -> None:
         """Note which sinks were sent the open incidents of an earlier version, before other filters apply to them."""
         records = self.recorder.records.items()
         unknown = {
@@ -69,7 +69,7 @@ class SinkChanges:
             await self.recorder.revise([*unknown], lambda stored: noted(stored, told))
 
     async def restore(self, sinks: Sequence[SinkSettings]) -> None:
-        """Requeue what sinks are owed that were removed, by this or another daemon of the table, and are back."""
+        """Requeue what is owed to sinks that are back after this or another daemon of the table removed them."""
         removed = DeliveryQuery([DeliveryState.DEAD], answer=REMOVED, limit=MAX_RESTORED, newest=True)
         found = sorted(await self.store.deliveries(removed), key=lambda each: each.recorded)
         for sink in sinks:

@@ -1,8 +1,8 @@
-"""What a sink is sent that was removed and is in the configuration again. Pure.
+"""What is sent to a sink that was removed and is in the configuration again. Pure.
 
 While it was removed, what waited for it, and the ends of the problems that it was sent, became dead letters. When it is
 back, it is sent the ends, so that no alert stays open at its receiver, and the problems of incidents that are still
-open. Anything else is no news any more, and stays a dead letter.
+open. Anything else is out of date, and stays a dead letter.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,7 +20,7 @@ def owed_again(
 
     Args:
         sink: it is in the configuration again.
-        removed: what became dead letters because sinks were removed.
+        removed: the deliveries that became dead letters because sinks were removed, in their order.
         record_of: returns what is known of a subject.
     """
     mine = (each for each in removed if each.sink == sink.name and not each.reminder)
