@@ -57,8 +57,8 @@ _PATTERNS = (
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"), HIDDEN),
 )  # fmt: skip
 
-_IN_EVERY_PATTERN = re.compile("[:=>]|AKIA|ASIA")
-"""What a text has, one of these at least, in which a pattern may be found."""
+_IN_EVERY_MATCH = re.compile("[:=>]|AKIA|ASIA")
+"""A text that contains none of these matches none of the patterns, each of which takes longer to search for."""
 
 
 def remember(*secrets: str | None, temporary: bool = False) -> None:
@@ -70,7 +70,7 @@ def remember(*secrets: str | None, temporary: bool = False) -> None:
 def redact(text: str) -> str:
     """`text` without secrets."""
     text = _remembered.search.hide(text, HIDDEN)
-    if _IN_EVERY_PATTERN.search(text):
+    if _IN_EVERY_MATCH.search(text):
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
     return text
