@@ -164,7 +164,7 @@ def acknowledgement_to_json(each: Acknowledgement) -> dict[str, Any]:
 
 
 def acknowledged_to_json(found: Acknowledgement | None) -> dict[str, Any] | None:
-    """Return who acknowledged an incident, as rows of it have that; None: nobody has."""
+    """Return `acknowledged` of an incident in JSON: when, by whom and why; None: nobody has acknowledged it."""
     return None if found is None else {"at": rfc3339(found.at), "by": found.by, "note": found.note}
 
 

@@ -1,7 +1,7 @@
-"""The interfaces of the clock, stores, their shards and leases, and sinks; and what stores are asked for.
+"""The interfaces of the clock, stores, their shards and leases, and sinks; and the queries that stores answer.
 
-Deliveries are in `core.deliveries`. What stores do for a value of its own is beside that value: `core.by_hand`,
-`core.history`, `core.config_copies`.
+Deliveries are in `core.deliveries`. What stores do with mutes and acknowledgements, with the history, and with copies
+of the configuration is declared beside these values: `core.by_hand`, `core.history`, `core.config_copies`.
 """
 
 from __future__ import annotations

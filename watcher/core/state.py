@@ -117,7 +117,7 @@ class KnownDigests:
     schedule: str
     """The schedule that was last followed, as `core.digest.Digest` shows it."""
     until: datetime
-    """No digest that was due up to this time is still to be recorded."""
+    """A digest that was due by this time was recorded, or is skipped."""
     since: datetime
     """When the last one was recorded: the next one counts from then on."""
 

@@ -62,7 +62,8 @@ class DigestRecorder:
             return  # by another daemon; the next look decides again
         except StoreError as error:
             if not self._failing:
-                log.warning("digest.failed", error=str(error), consequence="the digest is late until the store is read")
+                consequence = "the digest is late until the store works again"
+                log.warning("digest.failed", error=str(error), consequence=consequence)
             self._failing = True
 
     def _unpolled(self, config: Config, now: datetime) -> bool:

@@ -213,8 +213,9 @@ class HintReader:
 
 
 def seconds_until_next_visit(receives: int) -> int:
-    """Return when a message that another daemon handles is shown again: the first times at once, then later each time.
+    """Return the seconds until a message that another daemon handles, received `receives` times, is shown again.
 
-    Each pause is short enough that the hint is still of use, and all pauses together outlast a takeover.
+    They are 0 at first, then 1, 2, 4, and 8 from then on. Each pause is short enough that the hint is still of use, and
+    all pauses together outlast a takeover.
     """
     return 0 if receives <= 3 else min(MAX_VISIT_PAUSE_SECONDS, 2 ** min(receives - 4, 10))
