@@ -39,10 +39,10 @@ class TargetPolls:
     streak: FailureStreak | None = None
     incomplete: bool = False
     """Its last answer had members that were treated as absent."""
-    settled: Snapshot | None = None
-    """Its last answer, if that changed nothing and can change nothing later."""
-    settled_record: Record | None = None
-    """The record that this answer was compared with."""
+    compared: Snapshot | None = None
+    """Its last answer that changed nothing, and cannot change anything later."""
+    compared_with: Record | None = None
+    """The record that it was compared with: the same answer is not compared with the same record again."""
 
     @property
     def failures(self) -> int:
@@ -109,7 +109,7 @@ class PollResults:
             await self._note_endpoint(None, now)
             return False
         before = self._recorder.record_of(target.id)
-        if polls.settled is snapshot and polls.settled_record is before and before.known:
+        if polls.compared is snapshot and polls.compared_with is before and before.known is not None:
             observation, comparison = Observation(before), Comparison(before.known)
         else:
             observation, comparison = observe_answer(target, before, snapshot, now)
@@ -119,7 +119,7 @@ class PollResults:
         if observation.record != before:
             await self._record_target(target, before, observation)
         elif snapshot.latest is None or not snapshot.latest.unfinished:  # else it may be stalled later
-            polls.settled, polls.settled_record = snapshot, before
+            polls.compared, polls.compared_with = snapshot, before
         return comparison.ignored
 
     async def blockers_answered(self, target: Target, found: Sequence[Blocker]) -> None:
