@@ -146,18 +146,12 @@ class Metrics(Observer):
 
     def delivered(self, results: Sequence[DeliveryOutcome]) -> None:
         now = self._daemon.clock.now().timestamp()
-        for (sink, state), count in Tally((result.delivery.sink, result.state) for result in results).items():
-            if state in OUTCOMES:
-                self._deliveries.labels(sink, OUTCOMES[state]).inc(count)
-        durations: dict[str, list[float]] = {}
         for result in results:
             delivery = result.delivery
+            if result.state in OUTCOMES:
+                self._of(self._deliveries, delivery.sink, OUTCOMES[result.state]).inc()
             if result.state is DeliveryState.SENT and not delivery.reminder:
-                durations.setdefault(delivery.sink, []).append(max(0.0, now - delivery.recorded))
-        for sink, seconds in durations.items():
-            observe = self._delivery.labels(sink).observe
-            for each in seconds:
-                observe(each)
+                self._of(self._delivery, delivery.sink).observe(max(0.0, now - delivery.recorded))
 
     async def expose(self) -> bytes:
         """Return all metrics in Prometheus's text format; a store that does not respond leaves its gauges out."""
@@ -172,7 +166,7 @@ class Metrics(Observer):
         return self._gauges
 
     def _of(self, metric: M, *labels: str) -> M:
-        """Return the series of `metric` with these labels, which are kept: the library takes longer to find them."""
+        """Return the series of `metric` with these labels. Series are kept: the library takes longer to find one."""
         series: M | None = self._series.get((metric, *labels))
         if series is None:
             series = self._series[metric, *labels] = metric.labels(*labels)
