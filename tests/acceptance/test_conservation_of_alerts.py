@@ -7,12 +7,12 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import pytest
 
 from tests.integration.receiver import Cut, Receiver, Reply
-from tests.support.alert_receivers import Chat, Mood
+from tests.support.alert_receivers import PARALLEL, Chat, Mood
 from tests.support.alertmanager import PROGRAM, Alertmanager, receiving
 from tests.support.alerts_oracle import Incidents
 from tests.support.cluster_fixture import REGIONS, field, term_here
@@ -22,7 +22,7 @@ from tests.support.simulator import Simulator
 from tests.support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from tests.acceptance.conftest import Places
@@ -101,7 +101,8 @@ class Services:
 
     async def judge(self, events: Sequence[Event], kills: int) -> None:
         """Hold what is open, and was opened, against the recorded events, and print the figures."""
-        opened, open_ = incidents((event["subject"], event) for event in events)
+        incidents = Incidents.of(events)
+        opened, open_ = {each.id: each.subject for each in incidents.all}, incidents.open
         assert open_, "in the end nothing is wrong"
         assert len(opened) > len(open_), "no incident ended"
         assert set(self.pagerduty.open) == set(self.jsm.open) == {f"watcher:{subject}" for subject in open_}
@@ -109,8 +110,8 @@ class Services:
         assert Counter(self.pagerduty.opened) == expected
         assert Counter([*self.jsm.open, *(alert["alias"] for alert in self.jsm.closed)]) == expected
         if self._manager:
-            await until_open(self._manager, open_)
-        left = Incidents.of(events).judge_messages(self.chat.states(), self.chat.unanswered + 2 * kills)
+            await until_open(self._manager, {subject: each.id for subject, each in open_.items()})
+        left = incidents.judge_messages(self.chat.states(), self.chat.unanswered + PARALLEL * kills)
         requests = [len(receiver.received) for receiver in self._receivers]
         print(
             f"{kills} kills, {len(opened)} incidents, {len(open_)} open in the end; requests: {requests}; "
@@ -193,20 +194,6 @@ async def killed(child: Child, services: Services, witness: Witness, chance: Ran
     assert child.running, child.said()
     child.process.kill()
     child.process.wait()
-
-
-def incidents(events: Iterable[tuple[str, dict[str, Any]]]) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """The subjects of all incidents by their ids, and the ids of the open ones by their subjects."""
-    opened: dict[str, str] = {}
-    open_: dict[str, str] = {}
-    for subject, event in events:
-        incident = event["data"]["incident"]
-        if incident is not None:
-            opened[incident["id"]] = subject
-            open_[subject] = incident["id"]
-            if incident["state"] == "resolved":
-                del open_[subject]
-    return opened, open_
 
 
 async def until_open(manager: Alertmanager, open_: Mapping[str, str]) -> None:
