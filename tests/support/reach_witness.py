@@ -161,23 +161,20 @@ class ReachWitness:
         """
         if not self.over or self.world.bus.queues[Place(ACCOUNT, REGION), queue].messages:
             return False
-        seen = [self.seen[run.key] for run in runs]
-        listed = all(
-            any(sum(each.begin > self.end for each in one.listings[region, first]) > MISSES + times for one in seen)
-            for region in self.regions
-            for first in (STACKS, CONNECTIONS)
-        )
-        now = self.world.now()
-        return listed and all(
-            any(sum(each.moment > self.end for each in one.statuses[id_]) >= times for one in seen)
-            for id_ in self.subjects
-            if self.existed(id_, now, now)
+        listings, polls = self._since_the_end(runs)
+        return all(any(number > MISSES + times for number in numbers) for numbers in listings.values()) and all(
+            any(number >= times for number in numbers) for numbers in polls.values()
         )
 
     def seen_since(self, runs: Iterable[Child], queue: str) -> str:
         """Return for people what `seen_at_the_end` counts: messages left, and listings and polls of each run."""
-        now, seen = self.world.now(), [self.seen[run.key] for run in runs]
         messages = self.world.bus.queues[Place(ACCOUNT, REGION), queue].messages
+        listings, polls = self._since_the_end(runs)
+        return f"moment {self.world.now():.1f} of {self.end}, messages {messages}, listings {listings}, polls {polls}"
+
+    def _since_the_end(self, runs: Iterable[Child]) -> tuple[dict[tuple[str, str], list[int]], dict[str, list[int]]]:
+        """Return how many listings of each kind, and polls of each target, every run has made since the end."""
+        now, seen = self.world.now(), [self.seen[run.key] for run in runs]
         listings = {
             (region, first): [sum(each.begin > self.end for each in one.listings[region, first]) for one in seen]
             for region in self.regions
@@ -188,7 +185,7 @@ class ReachWitness:
             for id_ in self.subjects
             if self.existed(id_, now, now)
         }
-        return f"moment {now:.1f} of {self.end}, messages {messages}, listings {listings}, polls {polls}"
+        return listings, polls
 
     def _saw(self, call: Call) -> None:
         moment = self.world.now()
