@@ -99,7 +99,7 @@ class Client:
     async def use(self, ask: Callable[[LeasedClient], Awaitable[T]], seconds: float, operation: str | None = None) -> T:
         """Return what `ask` returns, which may make calls for `seconds` in all.
 
-        `operation`: the one that it calls; None: there are several.
+        `operation`: the only one that it calls; None: it may call several.
 
         Raises:
             PollFailed: there was no answer, or the answer is an error.

@@ -117,7 +117,7 @@ async def _exchange(
         await writer.write_headers(f"POST {target} HTTP/1.1", sent)
         await writer.write_eof(body)
         head, content = await protocol.read()
-        while 100 <= head.code < 200 and head.code != 101:  # it announces a response
+        while 100 <= head.code < 200 and head.code != 101:  # an interim response, which another one follows
             head, content = await protocol.read()
     except HttpProcessingError as error:
         connection.close()

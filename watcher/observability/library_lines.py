@@ -155,9 +155,9 @@ def without_foreseen_traceback(record: logging.LogRecord) -> logging.LogRecord:
 
 
 def _accepts_too_late(record: logging.LogRecord) -> bool:
-    """Whether asyncio failed to listen again at a server that was closed.
+    """Whether asyncio failed to accept connections again for a server that was closed meanwhile.
 
-    It tries that a second after it had no free file descriptor for a connection, and does not look at the server.
+    It tries again a second after it had no free file descriptor for a connection, whether or not the server is closed.
     """
     error = record.exc_info[1] if record.exc_info else None
     return record.name == "asyncio" and isinstance(error, ValueError) and "._start_serving(" in record.getMessage()

@@ -142,7 +142,7 @@ class Simulator:
         until = time.monotonic() + seconds
         while reply.long_poll and (left := until - time.monotonic()) > 0 and not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
-                # Steps of one length would let the reader that hid a message for whole seconds always get it again.
+                # With equal steps, the reader that hid a message for whole seconds would always receive it again.
                 step = LONG_POLL_STEP * uniform(0.5, 1.5)
                 await asyncio.wait_for(self._stopping.wait(), min(left, step))
             reply = reply.long_poll.again()

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from watcher.core.sink_settings import SinkSettings
 
 PARALLEL = 4
-"""Messages of different targets that are posted at the same time: their outcomes share a commit, and so many messages
-may be repeated after a crash. Those that are slow to fail take up half of them."""
+"""Messages of different targets that are posted at the same time. Their outcomes share a commit, so a crash may repeat
+as many messages. Those that failed before take up half of them at most."""
 
 _HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
