@@ -350,7 +350,7 @@ class Ends(RuleBasedStateMachine):
         if len(await self.store.find(problem.id)) > 1 or any((sink, end.body) in self.receivers.got for end in ends):
             return  # one of a target that left and came back may have arrived
         await operator.drop(problem.id, sink, now)
-        self.receivers.is_dropped(sink, problem, ends[-1] if ends else None, self.config)
+        self.receivers.dropped_by_hand(sink, problem, ends[-1] if ends else None, self.config)
         await drop_ends(operator, self.config, problem.id, now)
 
     async def _tidy(self) -> None:

@@ -48,18 +48,17 @@ class Receivers:
     openings: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often an alert was opened: by sink and incident."""
     crashes: int = 0
-    """How often what a receiver had taken may not have been recorded."""
+    """How often a delivery that a receiver had accepted may not have been recorded."""
     held: dict[str, set[str]] = field(default_factory=dict)
     """By the body of a muted problem event: the sinks that it would have been for, and that were not removed since."""
     outlasting: set[str] = field(default_factory=set)
     """The incidents that were open when mutes had ended."""
+    dropped: set[tuple[str, str]] = field(default_factory=set)
+    """Problems that an operator dropped before the end was sent: a sink, and the body of an event."""
     _own: set[tuple[str, str]] = field(default_factory=set)
     _replayed: list[SinkSettings] = field(default_factory=list)
     _configured: dict[str, frozenset[str]] = field(default_factory=dict)
     """By the body of an event: the sinks that there were when it was recorded."""
-
-    dropped: set[tuple[str, str]] = field(default_factory=set)
-    """Problems that an operator dropped before the end was sent: a sink, and the body of an event."""
 
     def routed(self, entries: Iterable[Entry], config: Config) -> None:
         """Note whose filters let the events of `entries` through."""
@@ -76,17 +75,17 @@ class Receivers:
             sinks &= {sink.name for sink in config.sinks}
         self._replayed += [sink for sink in config.sinks if sink.name not in known and sink.replay_from is not None]
 
-    def is_dropped(self, sink: str, problem: Event, end: Event | None, config: Config) -> None:
+    def dropped_by_hand(self, sink: str, problem: Event, end: Event | None, config: Config) -> None:
         """Note that an operator dropped a problem that did not arrive, before its end was sent, if there is one.
 
-        If the end was recorded before, the filters of now decide whether it stays pending.
+        If the end was recorded before, the current filters decide whether it stays pending.
         """
         self.dropped.add((sink, problem.body))
         if end is not None and any(each.name == sink and _matches(each, end) for each in config.sinks):
             self._own.add((sink, end.body))
 
     def arrived(self, sink: str, delivery: Delivery) -> None:
-        """Note that a receiver took a delivery; it has one alert for a subject."""
+        """Note that a receiver accepted a delivery; it has one alert for a subject."""
         event = delivery.event
         self.got.append((sink, event.body))
         incident, place = json.loads(event.body)["data"]["incident"], (sink, event.subject)
@@ -150,7 +149,7 @@ def judge(events: Iterable[Event], kept: Iterable[DeliveryRecord], receivers: Re
     of_events = [each for each in kept if not each.reminder]
     queued = {(each.sink, each.event.body) for each in of_events if each.state is not DeliveryState.DROPPED}
     sinks = {sink for sink, _ in queued} | {sink.name for sink in config.sinks}
-    told: dict[tuple[str, str], str] = {}
+    sent: dict[tuple[str, str], str] = {}
     opened: Counter[str] = Counter()
     for incident in _incidents(events):
         opened[incident.id] += 1
@@ -162,10 +161,10 @@ def judge(events: Iterable[Event], kept: Iterable[DeliveryRecord], receivers: Re
                 _judge_end(incident.end, sink, receivers, queued, owed=bool(problems) and ends)
         for settings in config.sinks:
             if incident.end is None and any((settings.name, each.body) in receivers.got for each in incident.problems):
-                told[settings.name, incident.problems[0].subject] = incident.id
+                sent[settings.name, incident.problems[0].subject] = incident.id
     for settings in config.sinks:
         if settings.name != QUIET:
-            _judge_alerts(settings.name, receivers, told, opened)
+            _judge_alerts(settings.name, receivers, sent, opened)
 
 
 def _judge_mutes(incident: Incident, receivers: Receivers, queued: set[tuple[str, str]]) -> None:
@@ -182,25 +181,25 @@ def _judge_mutes(incident: Incident, receivers: Receivers, queued: set[tuple[str
 
 
 def _judge_alerts(
-    sink: str, receivers: Receivers, told: Mapping[tuple[str, str], str], opened: Mapping[str, int]
+    sink: str, receivers: Receivers, sent: Mapping[tuple[str, str], str], opened: Mapping[str, int]
 ) -> None:
     """Judge the alerts of a receiver.
 
     Args:
         sink: its name.
         receivers: what it shows.
-        told: the open incidents that receivers were told of, by sink and subject.
+        sent: the open incidents of which receivers were sent a problem, by sink and subject.
         opened: how many incidents there were of each id; two if a target left while it failed, and came back.
     """
     shown = {subject: id_ for (name, subject), id_ in receivers.shown.items() if name == sink}
-    wanted = {subject: id_ for (name, subject), id_ in told.items() if name == sink}
+    wanted = {subject: id_ for (name, subject), id_ in sent.items() if name == sink}
     if shown != wanted:
-        raise MisroutedError(f"{sink} shows {shown} as open; open of what it was told is {wanted}")
-    # What was taken before a crash is repeated after it; a dead letter that is requeued then comes in between.
+        raise MisroutedError(f"{sink} shows {shown} as open; open of what it was sent is {wanted}")
+    # What was accepted before a crash is repeated after it; a requeued dead letter may come in between.
     again = {id_: times - opened[id_] for (name, id_), times in receivers.openings.items() if name == sink}
     if sum(twice := [times for times in again.values() if times > 0]) > receivers.crashes:
         raise MisroutedError(
-            f"{sink} was told {sum(twice)} times again what had ended, after {receivers.crashes} crashes"
+            f"{sink} opened alerts again that had ended, {sum(twice)} times after {receivers.crashes} crashes"
         )
 
 
