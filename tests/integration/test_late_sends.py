@@ -1,11 +1,10 @@
-"""A send that comes to a pager after another daemon's later ones: the alert is as the events say, not as the send."""
+"""A send that reaches a pager after later ones of another daemon: the alert it changed is corrected by the events."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,19 +67,19 @@ async def test_an_alert_that_a_late_send_changed_is_corrected(tables: Tables, la
         slow, other = DynamoStore(where), DynamoStore(where)
         sink = StandsStill(options, EVENTS[late])
         relays = Relay(slow, [sink], clock), Relay(other, [PagerDutySink(options)], clock)
-        sink.limits = replace(sink.limits, deadline=0.1)  # so long it waits for the other daemon's records
+        sink.limits = replace(sink.limits, deadline=0.1)  # how long it waits for the other daemon's records
         await slow.open()
         try:
-            await slow.set_sinks(["pd"], _now())
+            await slow.set_sinks(["pd"], clock.now())
             for sequence, event in enumerate(EVENTS[: late + 1], start=1):
-                await slow.commit([Entry(event.subject, Record(sequence=sequence), [(event, ["pd"])])], _now())
+                await slow.commit([Entry(event.subject, Record(sequence=sequence), [(event, ["pd"])])], clock.now())
             async with running(relays[0].run()):
                 relays[0].wake()
                 await sink.stands.wait()
                 await other.open()
                 async with running(relays[1].run()):
                     last = EVENTS[late + 1]
-                    await other.commit([Entry(last.subject, Record(sequence=late + 2), [(last, ["pd"])])], _now())
+                    await other.commit([Entry(last.subject, Record(sequence=late + 2), [(last, ["pd"])])], clock.now())
                     relays[1].wake()
                     await until(lambda: _is_sent(other, last))
                     assert (len(service.resolved), bool(service.open)) == (1, open_at_last)
@@ -97,12 +96,8 @@ async def _is_sent(store: DynamoStore, event: Event) -> bool:
     return bool(await store.deliveries(DeliveryQuery([DeliveryState.SENT], event_id=event.id)))
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 async def test_a_send_whose_delivery_is_dropped_meanwhile_holds_nothing_up(tables: Tables) -> None:
-    """As a reminder is that is under way when the problem ends."""
+    """For example, a reminder that is being sent when the problem ends."""
     service, clock = PagerDuty(), SystemClock()
     async with receiving(answer=service.answer) as receiver:
         options = options_of(service, receiver)
@@ -111,14 +106,14 @@ async def test_a_send_whose_delivery_is_dropped_meanwhile_holds_nothing_up(table
         relay = Relay(store, [sink], clock)
         await store.open()
         try:
-            await store.set_sinks(["pd"], _now())
-            await store.commit([Entry(NETWORK.id, Record(sequence=1), [(FAILED_EVENT, ["pd"])])], _now())
+            await store.set_sinks(["pd"], clock.now())
+            await store.commit([Entry(NETWORK.id, Record(sequence=1), [(FAILED_EVENT, ["pd"])])], clock.now())
             async with running(relay.run()):
                 relay.wake()
                 await sink.stands.wait()
                 (under_way,) = await store.due("pd", 1)
-                await store.settle([DeliveryOutcome(under_way, DeliveryState.DROPPED, "over")], _now())
-                await store.commit([Entry(NETWORK.id, Record(sequence=2), [(MENDED, ["pd"])])], _now())
+                await store.settle([DeliveryOutcome(under_way, DeliveryState.DROPPED, "over")], clock.now())
+                await store.commit([Entry(NETWORK.id, Record(sequence=2), [(MENDED, ["pd"])])], clock.now())
                 relay.wake()
                 sink.goes_on.set()
                 went_on = time.monotonic()
