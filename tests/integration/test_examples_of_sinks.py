@@ -1,7 +1,7 @@
-"""Each example of a sink in `config/sinks.md`, at work: a receiver accepts what it sends of an incident.
+"""Runs each example of a sink in `config/sinks.md`: a receiver accepts what the sink sends of an incident.
 
-Only the addresses are others: those of receivers on loopback, which behave as the vendors document it, and of an
-emulator of AWS. How many requests that takes is in a table of the document.
+Only the addresses differ: those of receivers on loopback, which behave as the vendors document it, and of an emulator
+of AWS. A table of the document has the number of requests that this takes.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ BATCHED = {"eventbridge", "sns", "sqs"}
 
 @dataclass
 class Place:
-    """Where an example sends to instead, and the keys of the example that say so."""
+    """Where an example sends to instead, and the keys that replace its own."""
 
     keys: dict[str, Any] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
@@ -138,7 +138,7 @@ def place_of(item: dict[str, Any], receiver: Receiver, folder: Path, ministack: 
 
 
 def requests_by_type() -> Iterator[tuple[str, list[int]]]:
-    """How many requests a problem, a further one and the end take, as the document has it."""
+    """The numbers of requests that a problem, a further one and the end take, by the document's table."""
     (table,) = re.findall(r"(?s)## What a sink costs\n.*?\n\|---.*?\n(.*?)\n\n", TEXT)
     for row in table.splitlines():
         names, counts, _ = (cell.strip() for cell in row.strip("|").split("|", 2))

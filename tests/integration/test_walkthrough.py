@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).parents[2] / "deploy" / "README.md"
 HEADING = "From an empty folder to a resolved incident in ten minutes"
 HEARD_OF = {"mute": "mute.created", "unmute": "mute.ended", "ack": "incident.acknowledged"}
-"""What the daemon logs after these commands, which are run once; others are repeated until they print the same."""
+"""What the daemon logs after these commands, which run once; others are repeated until they print what is shown."""
 
 
 class Walk:
-    """The folder, the simulated AWS and the daemon of somebody who follows the page, but faster."""
+    """The folder, the simulated AWS and the daemon of a reader who follows the page, but faster."""
 
     def __init__(self, folder: Path) -> None:
         self.site = Site(folder)
