@@ -87,7 +87,7 @@ class Limits:
     ends_last: bool = False
     """Whether nothing of an incident is sent after its end, since the receiver would open the incident again."""
     by_subject: bool = False
-    """Whether the end of one incident closes the alert of a later one, since the receiver has one for a subject."""
+    """Whether the end of one incident closes the alert of a later one, since the receiver has one for each subject."""
     with_earlier: bool = False
     """Whether a delivery comes with what the sink said of the last one of the same incident."""
 

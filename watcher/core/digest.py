@@ -33,7 +33,7 @@ MAX_LISTED = 20
 """How many incidents, targets or mutes are listed; all of them are counted."""
 
 MAX_GLOBS, MAX_TEXT = 5, 300
-"""Globs of a mute, and bytes of each and of its reason, so that the event is not too long."""
+"""The most globs of a mute, and bytes of each and of its reason, that are listed: the length of events is limited."""
 
 LOOK_BACK = timedelta(days=1)
 """How long before the last digest a sync may have begun to be counted if it ended since then."""

@@ -58,7 +58,7 @@ DIGEST_EVENT = "watcher.digest"
 """The type of digests (`core.digest`)."""
 
 UNROUTED_EVENTS = (TEST_EVENT, DIGEST_EVENT)
-"""The types of the events that are for the sinks that are named, whatever their filters say."""
+"""The types of events that are sent to sinks by name, whatever the filters of these sinks say."""
 
 
 class Severity(StrEnum):

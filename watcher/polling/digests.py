@@ -22,7 +22,7 @@ from watcher.polling.recorder import Recorder
 log = structlog.get_logger()
 
 LOOK_SECONDS = 1.0
-"""Seconds between two looks whether a digest is due."""
+"""Seconds between two checks whether a digest is due."""
 
 FIRST_POLLS = timedelta(minutes=10)
 """How long after its start a daemon waits at most until AWS has answered for its targets, or they are unreadable."""
