@@ -41,16 +41,16 @@ class ShardOutbox:
         self._lanes = lanes
         self._index = lanes.index
         self._events = EventCache(lanes.contents)
-        self._may: Callable[[str], bool] = lambda subject: may_deliver(shard_of(subject))
+        self._may_deliver_shard = may_deliver
         self._trusted_seconds = trusted_seconds
 
     def may_deliver(self, subject: str) -> bool:
-        return self._may(subject)
+        return self._may_deliver_shard(shard_of(subject))
 
     async def due(self, sink: str, limit: int) -> list[Delivery]:
         # What may not be delivered now must not hold up the other shards.
         return await self._confirm_pending(
-            lambda: [row for row in self._index.due(sink) if self._may(row.place.subject)][:limit]
+            lambda: [row for row in self._index.due(sink) if self.may_deliver(row.place.subject)][:limit]
         )
 
     async def lane_heads(
@@ -58,11 +58,11 @@ class ShardOutbox:
     ) -> list[Delivery]:
         moment = now.timestamp()
         return await self._confirm_pending(
-            lambda: self._index.lane_heads(sink, moment, limit, skip, failing, self._may)
+            lambda: self._index.lane_heads(sink, moment, limit, skip, failing, self.may_deliver)
         )
 
     async def next_try(self, sink: str, now: datetime, skip: Collection[str] = ()) -> float | None:
-        return self._index.next_try(sink, now.timestamp(), skip, self._may)
+        return self._index.next_try(sink, now.timestamp(), skip, self.may_deliver)
 
     async def waiting(self) -> Mapping[str, int]:
         """Return how many deliveries wait in the held shards, by sink."""
