@@ -113,17 +113,17 @@ class DynamoReader:
         if query.since is not None:
             # No event has a number of before it was recorded.
             first = max(first, items.number_at(query.since.timestamp()))
-        if first >= (items.END if query.before is None else query.before):
+        end = items.END if query.before is None else query.before
+        if first >= end:
             return
         pages = partial(self.table.pages, newest=query.newest)
         # No sort key equals a number: the event's id follows it.
-        since, until = f"{first:020}", "" if query.before is None else f"{query.before:020}"
+        since, until = f"{first:020}", f"{end:020}"
         if query.target is not None and matches_one_id(query.target):
             async for item in pages(items.history(query.target), since=since, until=until, page=min(PAGE, query.limit)):
                 yield item
             return
-        last_hour = items.hour_of(query.before) if query.before is not None else ""
-        async for listed in pages("H", since=items.hour_of(first), until=last_hour):
+        async for listed in pages("H", since=items.hour_of(first), until=items.hour_of(end)):
             async for item in pages(f"H#{listed['s']!s}", since=since, until=until, page=PAGE):
                 yield item
 
