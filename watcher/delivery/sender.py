@@ -98,7 +98,7 @@ class Sender:
             if not all(map(self.health.is_own_failure, batch)):
                 self._requested_until = max(self._requested_until, self._clock.monotonic() + at_least)
         except StoreError as error:
-            outcomes = self._later(batch, f"the store did not let it be sent: {error}")
+            outcomes = self._later(batch, f"not sent: {error}")
         except Exception as error:  # noqa: BLE001  a bug with one event must not end the sink's worker
             self._log.exception("sink.crashed")
             outcomes = self._later(batch, f"a bug: {type(error).__name__}")
