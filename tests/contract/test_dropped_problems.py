@@ -95,7 +95,7 @@ async def test_the_sinks_that_were_sent_an_incident_are_those_that_have_deliveri
     assert await told.told_sinks(store, NETWORK.id, replace(incident, opened_at=after(100))) is None
 
 
-async def test_who_was_sent_an_incident_is_noted_before_other_filters_apply(store: Store) -> None:
+async def test_the_sinks_that_were_sent_an_incident_are_noted_before_other_filters_apply(store: Store) -> None:
     daemon = Daemon(store)
     await daemon.start(OUT, OPS)
     await daemon.shows(1, FAILED)

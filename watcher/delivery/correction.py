@@ -20,7 +20,7 @@ TRIES = 10
 async def correct(late: Delivery, sink: Sink, store: Store, log: FilteringBoundLogger) -> None:
     """Send again the last problem or end that another daemon has sent of the subject since a late delivery.
 
-    First wait as long as a send may take, so that the other daemon has recorded what it was sending; then repeat this
+    Wait before each send as long as a send may take, so that the other daemon has recorded what it was sending. Repeat
     until it has sent nothing more.
     """
     corrected, reason = None, ""

@@ -35,10 +35,10 @@ async def with_history(delivery: Delivery, limits: Limits, reader: Reader) -> De
     if not (limits.with_opening or limits.with_earlier):
         return delivery
     incident = incident_of(delivery.event)
-    if not incident or (incident["state"] == "opened" and not delivery.reminder):
+    if not incident or (incident["state"] == State.OPENED and not delivery.reminder):
         return delivery
     opened_at = parse_rfc3339(incident["opened_at"])
-    if limits.with_opening and incident["state"] != "opened":
+    if limits.with_opening and incident["state"] != State.OPENED:
         opening = await _opening(reader, delivery.event.subject, incident["id"], opened_at)
         delivery = replace(delivery, opening=opening)
     if limits.with_earlier:
@@ -49,10 +49,12 @@ async def with_history(delivery: Delivery, limits: Limits, reader: Reader) -> De
 async def too_late(delivery: Delivery, limits: Limits, reader: Reader) -> str | None:
     """Return why a sink with `ends_last` must not be sent a delivery any more; None: it may be.
 
-    A problem would open again what was closed: the sink was sent the end of its incident. What belongs to an incident
-    that is over would change the alert of another one (`Limits.by_subject`): the sink was sent a problem of a later
-    incident, and not its end. Only a requeued dead letter or a replayed event can be so late. These have an answer
-    (`Delivery.answer`), so nothing is read for deliveries without one. It does not matter how many events came since.
+    An event of an incident is too late once the sink was sent the end of the incident: it would open the alert again.
+    If the receiver has one alert for a subject (`Limits.by_subject`), an event of an incident that is over is also too
+    late once the sink was sent a problem, but not the end, of a later incident: it would change the alert of that one.
+
+    Only a requeued dead letter or a replayed event can be so late. Both have an answer (`Delivery.answer`), so nothing
+    is read for deliveries without one. All later events are searched, however many there are.
     """
     if not limits.ends_last or delivery.answer is None or not (incident := incident_of(delivery.event)):
         return None
@@ -120,7 +122,7 @@ async def last_problem(reader: Reader, sink: str, subject: str, incident: str, o
 async def _earlier(delivery: Delivery, reader: Reader, incident: str, opened_at: datetime) -> str | None:
     """Return what the sink said of the last delivery of the incident that it accepted, before this one.
 
-    That is mostly the event before. All events of the incident are searched only if the sink was sent none of them.
+    That is usually the event before. All events of the incident are searched only if the sink was sent none of them.
     """
     before = delivery.number + (delivery.reminder > 0)
     while found := await reader.events(

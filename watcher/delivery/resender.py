@@ -30,7 +30,7 @@ class Resender:
         self._clock = clock
         self._next: dict[str, float] = {}
         self._last: dict[tuple[str, str], tuple[Version, Delivery | None]] = {}
-        """By sink and subject: as of which version, and the delivery to repeat; None: none was for the sink."""
+        """By sink and subject: the version that was read, and the delivery to repeat; None: none was for the sink."""
         self._busy: set[str] = set()
         self._failing: set[str] = set()
 

@@ -214,7 +214,7 @@ class House:
 
 
 async def _pause(begun: float, within: float) -> None:
-    """Let some time pass between two looks: the longer they take, the more, but none beyond the limit."""
+    """Sleep between two checks: a fiftieth of the time since the first, at least 0.02 s, and not beyond the limit."""
     waited = passed() - begun
     await asyncio.sleep(min(max(0.02, waited / 50), max(0.02, within - waited)))
 

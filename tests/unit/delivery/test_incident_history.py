@@ -22,8 +22,8 @@ MANY = MAX_EVENTS + 50
 FURTHER = [replace(FAILED_AGAIN, id=f"further-{number}") for number in range(MANY)]
 
 
-async def told_of(*events: tuple[Event, list[str]]) -> str | None:
-    """What a sink gets of its earlier deliveries with the second of those that are for it; it took the first."""
+async def earlier_of_second(*events: tuple[Event, list[str]]) -> str | None:
+    """Return what the second delivery to a sink has of the first (`Delivery.earlier`), which the sink accepted."""
     store = MemoryStore()
     addressed = [(event, tuple(sinks)) for event, sinks in events]
     await store.commit([Entry(FAILED_EVENT.subject, Record(), addressed)], minute(10))
@@ -43,9 +43,9 @@ async def told_of(*events: tuple[Event, list[str]]) -> str | None:
     ids=["just before", "long before", "while many others wait"],
 )
 async def test_the_last_delivery_of_an_incident_is_found(events: list[tuple[Event, list[str]]]) -> None:
-    assert await told_of(*events) == "posted"
+    assert await earlier_of_second(*events) == "posted"
 
 
 async def test_a_delivery_of_another_incident_is_not_found() -> None:
     other = replace(FAILED_EVENT, body=FAILED_EVENT.body.replace("5f1c2e", "another"))
-    assert await told_of((other, ["chat"]), *((each, []) for each in FURTHER), (MENDED, ["chat"])) is None
+    assert await earlier_of_second((other, ["chat"]), *((each, []) for each in FURTHER), (MENDED, ["chat"])) is None

@@ -135,6 +135,7 @@ def _is_usual(recorded: Any, reminder: Any, tries: Any, since: Any, failures: An
         type(recorded) is float
         and 0.0 <= recorded < MAX_SECONDS
         and type(reminder) is type(tries) is type(failures) is int
-        and reminder >= 0 == tries == failures
+        and reminder >= 0
+        and tries == failures == 0
         and since is answer is None
     )
