@@ -199,7 +199,11 @@ class App:
             for task in done:
                 task.result()  # without an error, only `stop` or the end of the last sink ends one
             self.view.stage = "it is stopping"
-            log.info("watcher.shutdown_started", grace=self.view.config.shutdown_grace)
+            log.info(
+                "watcher.shutdown_started",
+                grace=self.view.config.shutdown_grace,
+                consequence="what is due is delivered within the grace time; a second signal ends watcher at once",
+            )
             if membership is not None:
                 await membership.keeper.resign()
             for task in (*others, polling):
@@ -228,8 +232,9 @@ class App:
                     f"{config.state}: changes that were observed could not be stored within the grace time; "
                     "the next start compares AWS's answers with what was stored before"
                 ) from None
-        waiting = await self.store.waiting()
-        log.info("watcher.stopped", undelivered=sum(waiting.values()))
+        undelivered = sum((await self.store.waiting()).values())
+        kept = {"consequence": "they are kept, and sent after the next start"} if undelivered else {}
+        log.info("watcher.stopped", undelivered=undelivered, **kept)
 
     async def _serve_at(self, http: Http | None) -> None:
         """Serve the pages at another address, or nowhere (None).

@@ -149,7 +149,13 @@ class PollResults:
         alone = is_alone(polls.streak, error, self._answers)
         polls.streak = streak = lengthen_target(polls.streak, error, now, answers=self._answers)
         if streak.failures == 1 and target.id in self._targets:
-            self._log.warning("poll.failed", target=target.id, code=error.code, error=error.message)
+            self._log.warning(
+                "poll.failed",
+                target=target.id,
+                code=error.code,
+                error=error.message,
+                consequence="its recorded status stays; after `unreadable_after` failures in a row it is unreadable",
+            )
         if is_answer(error):
             await self._note_endpoint(None, now)
         elif target.id in self._targets and not alone:  # a repository may be denied while its stacks answer
@@ -159,7 +165,14 @@ class PollResults:
         before = self._recorder.record_of(target.id)
         observation = observe_failure(target, before, streak, now, unreadable_after=self._config.unreadable_after)
         if observation is not None:
-            self._log.error("target.unreadable", target=target.id, code=streak.code, polls=streak.failures)
+            self._log.error(
+                "target.unreadable",
+                target=target.id,
+                code=streak.code,
+                error=streak.message,
+                polls=streak.failures,
+                remedy="check that it exists, and that the account's credentials may read it",
+            )
             await self._record_target(target, before, observation)
 
     async def listed(self, error: PollFailed | None) -> None:
@@ -193,7 +206,13 @@ class PollResults:
             if observation is None:
                 return
             if streak is not None:
-                self._log.error("endpoint.unreadable", code=streak.code, error=streak.message, polls=streak.failures)
+                self._log.error(
+                    "endpoint.unreadable",
+                    code=streak.code,
+                    error=streak.message,
+                    polls=streak.failures,
+                    remedy="check the network to AWS and the account's credentials, and try them with `watcher check`",
+                )
             elif before.outage is not None:
                 self._log.info("endpoint.readable", since=before.outage.since.isoformat())
             if self._subject in self._config.subjects:  # else it has left the configuration meanwhile
