@@ -11,7 +11,10 @@ _UNFINISHED = "a list or mapping is not closed before this; text that begins wit
 
 # Parts of the messages of both parsers (libyaml's and PyYAML's), and the message shown instead; the first match counts.
 _MESSAGES = (
-    ("mapping values are not allowed", "': ' is not allowed here; put the text in quotes, or check the indentation"),
+    (
+        "mapping values are not allowed",
+        "': ' is not allowed here; put the text in quotes, or check the indentation and the line before",
+    ),
     ("unexpected end of stream", "the text in quotes that begins {where} has no closing quote"),
     ("found a tab character", "a tab cannot indent; use spaces"),
     ("unknown escape character", "in double quotes \\ begins an escape; write \\\\, or use single quotes"),
