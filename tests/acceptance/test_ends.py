@@ -1,4 +1,4 @@
-"""Whoever was told of a problem is told of its end, whatever befalls daemons and their configuration meanwhile."""
+"""A receiver that was sent a problem is sent its end, whatever happens to daemons and their configuration."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ async def lives(places: Places, seed: int, steps: int, ministack: Emulator | Non
         for _ in range(steps):
             await lived.go_on()
         await lived.calm_down()
-        told = await lived.judge()
-        print(f"seed {seed}, {steps} steps, {time.monotonic() - begun:.0f} s: {told}", flush=True)
+        counts = await lived.judge()
+        print(f"seed {seed}, {steps} steps, {time.monotonic() - begun:.0f} s: {counts}", flush=True)
 
 
 @pytest.mark.soak
-async def test_each_receiver_shows_what_is_wrong_of_what_a_daemon_told_it(places: Places) -> None:
+async def test_each_receiver_shows_the_open_incidents_that_a_daemon_sent_it(places: Places) -> None:
     end, seed = time.monotonic() + 60 * SOAK_MINUTES, SOAK_SEED
     while time.monotonic() < end:
         await lives(places, seed, 120)
@@ -81,7 +81,7 @@ async def test_each_receiver_shows_what_is_wrong_of_what_a_daemon_told_it(places
 
 
 @pytest.mark.soak
-async def test_each_receiver_shows_what_is_wrong_of_what_two_daemons_of_a_table_told_it(
+async def test_each_receiver_shows_the_open_incidents_that_two_daemons_of_a_table_sent_it(
     places: Places, ministack: Emulator
 ) -> None:
     end, seed = time.monotonic() + 60 * SOAK_MINUTES, SOAK_SEED

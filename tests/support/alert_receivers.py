@@ -1,4 +1,4 @@
-"""Receivers of alerts whose mood a test changes; what each took is kept for the oracle."""
+"""Receivers of alerts that fail or refuse when a test wants it; what each accepted is kept for the oracle."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ class Mood(Enum):
 
     CALM = auto()
     UNRELIABLE = auto()
-    """It fails now and then: before it took a request, and after."""
+    """It fails now and then, before or after it accepted a request."""
     REFUSING = auto()
-    """It refuses everything for good, so that it becomes a dead letter."""
+    """It refuses every request permanently, so each delivery becomes a dead letter."""
 
 
 @dataclass
 class Moody:
-    """A receiver at work; `trap` is called when it has taken a request, before it answers."""
+    """A receiver; `trap` is called once, after it accepted a request and before it responds."""
 
     chance: Random
     mood: Mood = Mood.CALM
     trap: Callable[[], None] | None = None
     unanswered: int = 0
-    """How many requests it took without an answer that says so."""
+    """How many requests it accepted without a response that says so."""
 
     def __post_init__(self) -> None:
         self.receiver = Receiver(answer=self._answer)
@@ -106,7 +106,7 @@ TEMPLATE = (
 
 @dataclass
 class Chat(Moody):
-    """A channel of Slack, in which the text of a message is `TEMPLATE`'s."""
+    """A channel of Slack; the text of each message is made by `TEMPLATE`."""
 
     workspace: Workspace = field(default_factory=Workspace)
 
@@ -122,7 +122,7 @@ class Chat(Moody):
         return slack_answer(error="invalid_blocks")
 
     def states(self) -> dict[str, Counter[str]]:
-        """How many messages of each incident show it in which state now."""
+        """How many messages show each incident in which state now."""
         found: dict[str, Counter[str]] = {}
         for message in self.workspace.messages.values():
             about = message.form["blocks"][0].get("text", {}).get("text", "").split()
@@ -136,13 +136,13 @@ class Receivers:
 
     def __init__(self, chance: Random) -> None:
         self.always = Pager(chance, name="always")
-        """Told of all problems."""
+        """Is sent all problems."""
         self.errors = Pager(chance, name="errors")
-        """Told of failures alone, and of their ends."""
+        """Is sent failures only, and their ends."""
         self.some = [Pager(chance, name=name) for name in ("one", "two", "three")]
         """Those whose sinks change."""
         self.chat = Chat(chance)
-        """Told of all problems."""
+        """Is sent all problems."""
         self.pagers = [self.always, self.errors, *self.some]
         self.all: list[Moody] = [*self.pagers, self.chat]
         self._stack = AsyncExitStack()
@@ -162,19 +162,19 @@ class Receivers:
         return always + [each.line(*some[each.name]) for each in self.some if each.name in some]
 
     def calm_down(self) -> None:
-        """Take everything from now on."""
+        """Let all of them accept everything from now on."""
         for each in self.all:
             each.mood, each.trap = Mood.CALM, None
 
     def judge(self, incidents: Incidents, kills: int) -> dict[str, int]:
-        """Hold what each of them shows against the incidents; returns of how many each was told.
+        """Compare what each of them shows with the incidents; returns how many each was sent.
 
         Raises:
             MisledError: one shows something else.
         """
-        told = {
-            each.name: incidents.judge(each.name, each.steps, kills + each.unanswered, told_all=each is self.always)
+        sent = {
+            each.name: incidents.judge(each.name, each.steps, kills + each.unanswered, sent_all=each is self.always)
             for each in self.pagers
         }
         left = incidents.judge_messages(self.chat.states(), self.chat.unanswered + PARALLEL * kills)
-        return {**told, "messages left": left}
+        return {**sent, "messages left": left}

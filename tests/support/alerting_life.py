@@ -1,4 +1,4 @@
-"""What befalls daemons that alert, in an order that chance chooses: in the world, by people, at receivers, by kills."""
+"""Random steps in the life of daemons that send alerts: syncs, faults, reloads, mutes, failing receivers, kills."""
 
 from __future__ import annotations
 
@@ -81,26 +81,26 @@ class AlertingLife:
 
     async def start(self) -> None:
         for post in self.fleet.posts:
-            self._kill(post)
+            self._restart(post)
         for post in self.fleet.posts:
             await post.started()
 
     async def go_on(self) -> None:
-        """Let one thing happen, and the daemons see some of it."""
-        what = self.chance.choice((
+        """Take one random step, and wait for a random number of calls."""
+        step = self.chance.choice((
             *(self.syncs,) * 6, *(self.reading,) * 2, self.blockers, *(self.reload,) * 3, self.by_hand,
             *(self.moods,) * 2, self.retry, *(self.blow,) * 3,
         ))  # fmt: skip
-        self.counts[what.__name__] = self.counts.get(what.__name__, 0) + 1
-        await what()
+        self.counts[step.__name__] = self.counts.get(step.__name__, 0) + 1
+        await step()
         await self.polled(self.chance.choice((0, 1, len(self.targets), 3 * len(self.targets))))
 
     async def polled(self, calls: int) -> None:
-        """Wait for so many calls more."""
+        """Wait for this number of further calls."""
         wanted = len(self.simulator.calls) + calls
 
         def done() -> bool:
-            self._started_again()
+            self._start_crashed()
             return len(self.simulator.calls) >= wanted
 
         await until(done, lambda: f"calls; {self.said()}")
@@ -109,7 +109,7 @@ class AlertingLife:
         self._sync(self.chance.choice(self.targets), self.chance.choice((FAILED, FAILED, SUCCEEDED, IN_PROGRESS)))
 
     async def reading(self) -> None:
-        """A target or an endpoint cannot be read, or can again."""
+        """Make a target or an endpoint unreadable, or readable again."""
         target = self.chance.choice(self.targets)
         fault = self.chance.choice(((target, "not_found"), (None, "access_denied")))
         key = f"{target.region}/{target.api if fault[0] is None else target.id}"
@@ -124,7 +124,7 @@ class AlertingLife:
         self.simulator.world.change(target, blockers=(blocker,) if target.id in self._blocked else ())
 
     async def reload(self) -> None:
-        """Sinks come, go and filter otherwise, targets leave and return, mutes begin and end."""
+        """Add, remove and change sinks and mutes, and remove and return targets."""
         some = self.chance.sample(self.receivers.some, self.chance.randint(0, 3))
         left = self.chance.choice([None, *self.targets])
         self._left = [each for each in self.targets if left is not None and each.identity == left.identity]
@@ -144,16 +144,16 @@ class AlertingLife:
             each.mood = self.chance.choice(MOODS)
 
     async def retry(self) -> None:
-        """What is dead is tried again, unless its sink has left."""
+        """Requeue the dead letters, except those of removed sinks."""
         await self.fleet.posts[0].site.run("deliveries", "retry")
 
     async def blow(self) -> None:
-        """A daemon is killed between any two steps, or stopped, or cut off from its table."""
+        """Kill a daemon between any two steps, or stop it, or cut it off from its table."""
         post = self.chance.choice(self.fleet.posts)
         assert post.child
         receiver = self.chance.choice((*self.receivers.all, None))
         if receiver is not None:
-            receiver.trap = lambda: self._kill(post)
+            receiver.trap = lambda: self._restart(post)
         elif self._is_shared:
             await self.chance.choice(BLOWS)(post, self.fleet)
         else:
@@ -162,13 +162,13 @@ class AlertingLife:
             post.child = post.site.start(store="sound", environment={"CRASH_AT": place})
         await self.polled(len(self.targets))
 
-    def _kill(self, post: Post) -> None:
+    def _restart(self, post: Post) -> None:
         if post.child:
             post.child.end()
         post.start()
 
-    def _started_again(self) -> None:
-        """Start each daemon again that a place of its store has ended."""
+    def _start_crashed(self) -> None:
+        """Start each daemon again that its store has killed at `CRASH_AT`."""
         for post in self.fleet.posts:
             assert post.child
             if not post.child.running:
@@ -180,7 +180,7 @@ class AlertingLife:
         return len(self.fleet.posts) > 1
 
     async def calm_down(self) -> None:
-        """All is there and may be sent; what is wrong stays."""
+        """End faults and mutes, and return all sinks and targets; failed syncs and blockers stay."""
         self.receivers.calm_down()
         self._faults.clear()
         self._strike()
@@ -192,7 +192,7 @@ class AlertingLife:
         await self.polled(6 * len(self.targets))
 
     async def judge(self) -> Mapping[str, int]:
-        """Wait until all is delivered, and judge; returns what happened, and of how many incidents each was told."""
+        """Wait until all is delivered, and judge; returns counts of steps, and of the incidents that each was sent."""
 
         async def settled() -> bool:
             await self._said("deliveries", "retry")
@@ -206,11 +206,11 @@ class AlertingLife:
             verdict[:] = []
             kills = sum(bool(run.logged("watcher.started")) for post in self.fleet.posts for run in post.site.children)
             try:
-                told = self.receivers.judge(incidents, kills)
+                sent = self.receivers.judge(incidents, kills)
             except MisledError as error:
                 verdict.append(error)
                 return {}
-            return {"incidents": len(incidents.all), "open": len(incidents.open), **told}
+            return {"incidents": len(incidents.all), "open": len(incidents.open), **sent}
 
         try:
             found = await until(content)

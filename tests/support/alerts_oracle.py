@@ -1,7 +1,7 @@
-"""Judges what receivers of alerts show, by the recorded events and by what the receivers took, and nothing else. Pure.
+"""Judges what receivers of alerts show, by the recorded events and by what the receivers accepted alone. Pure.
 
 A receiver has one alert for a subject. In the end it is open exactly if the subject has an open incident of which the
-receiver took a problem; and no incident was open there twice. It knows neither sinks nor filters nor deliveries.
+receiver accepted a problem; and no incident was opened there twice. The oracle knows no sinks, filters or deliveries.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class MisledError(AssertionError):
-    """A receiver shows an alert of what is over, none of what it was told is wrong, or showed an incident twice."""
+    """A receiver shows an incident that is over, does not show an open one that it was sent, or opened one twice."""
 
 
 class Step(NamedTuple):
-    """What a receiver took: a problem of a subject, or (without a type) the end of what is open."""
+    """What a receiver accepted: a problem of a subject, or (without a type) the end of its alert."""
 
     subject: str
     type: str = ""
@@ -75,54 +75,54 @@ class Incidents:
         """The open ones, by subject."""
         return {each.subject: each for each in self.all if not each.over}
 
-    def judge(self, name: str, steps: Sequence[Step], lost: int, *, told_all: bool = False) -> int:
-        """Hold what a receiver took against the incidents; returns how many it was told of.
+    def judge(self, name: str, steps: Sequence[Step], lost: int, *, sent_all: bool = False) -> int:
+        """Compare what a receiver accepted with the incidents; returns how many of them it was sent.
 
         Args:
             name: the receiver's.
-            steps: what it took, in that order.
-            lost: how many answers were lost at most: a problem that was a dead letter may come between an end and its
-                repeat.
-            told_all: whether it must have been told of every incident that is open.
+            steps: what it accepted, in that order.
+            lost: how many responses were lost at most. Each may let one incident be opened twice: a requeued dead
+                letter may come between an end and its repetition.
+            sent_all: whether it must have been sent every incident that is open.
 
         Raises:
             MisledError: it shows something else.
         """
-        shown, told, openings = dict[str, Incident](), set[Incident](), Counter[Incident]()
+        shown, sent, openings = dict[str, Incident](), set[Incident](), Counter[Incident]()
         for step in steps:
             if not step.type:
                 shown.pop(step.subject, None)
                 continue
             incident = self._by_event.get(step)
             if incident is None:
-                raise MisledError(f"{name} took what is not recorded: {step}")
-            told.add(incident)
+                raise MisledError(f"{name} accepted what is not recorded: {step}")
+            sent.add(incident)
             openings[incident] += step.subject not in shown
             shown[step.subject] = incident
-        wanted = {subject: each for subject, each in self.open.items() if told_all or each in told}
+        wanted = {subject: each for subject, each in self.open.items() if sent_all or each in sent}
         if shown != wanted:
             wrong = {subject for subject in shown.keys() | wanted if shown.get(subject) != wanted.get(subject)}
-            took = "\n".join(f"  {step}" for step in steps if step.subject in wrong)
+            accepted = "\n".join(f"  {step}" for step in steps if step.subject in wrong)
             raise MisledError(
-                f"{name} shows {_names(shown)}, open of what it was told is {_names(wanted)}; it took\n{took}"
+                f"{name} shows {_names(shown)}, open of what it was sent is {_names(wanted)}; it accepted\n{accepted}"
             )
         twice = [incident.id for incident, times in openings.items() if times > 1]
         if len(twice) > lost:
             raise MisledError(f"{name} opened twice: {twice}")
-        return len(told)
+        return len(sent)
 
     def judge_messages(self, states: Mapping[str, Mapping[str, int]], lost: int) -> int:
-        """Hold the messages of a chat that was told of all against the incidents.
+        """Compare the messages of a chat that was sent all incidents with them.
 
-        One message of an incident shows its state; further ones are those of which the sender never learnt that they
-        were posted, and stay as they are.
+        One message of an incident shows its state. Further ones, whose posting was never confirmed to the sender, stay
+        as they are.
 
         Args:
             states: how many messages show an incident in which state, by its id.
-            lost: how many answers of the chat were lost at most.
+            lost: how many responses of the chat were lost at most.
 
         Returns:
-            How many such further messages show as open what is over, or once more what is open.
+            How many such further messages show an incident that is over as open, or repeat one that is open.
 
         Raises:
             MisledError: it shows something else.
@@ -138,7 +138,7 @@ class Incidents:
         if missing := open_ - states.keys():
             raise MisledError(f"the chat does not show {missing}")
         if orphans > lost:
-            raise MisledError(f"{orphans} messages of the chat are left as they were, and {lost} answers were lost")
+            raise MisledError(f"{orphans} messages of the chat are left as they were, and {lost} responses were lost")
         return orphans
 
 
