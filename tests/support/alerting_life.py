@@ -130,8 +130,8 @@ class AlertingLife:
         self._left = [each for each in self.targets if left is not None and each.identity == left.identity]
         self._configure({each.name: self.chance.choice(FILTERS) for each in some}, self.chance.choice(MUTES))
         for post in self.fleet.posts:
-            assert post.child
-            post.child.signal(signal.SIGHUP)
+            if post.child and post.child.logged("watcher.started"):  # a process just forked would end by the signal
+                post.child.signal(signal.SIGHUP)
 
     async def by_hand(self) -> None:
         if active := json.loads(await self._said("mutes", "--json")):
