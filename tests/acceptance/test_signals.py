@@ -92,7 +92,8 @@ async def test_a_reader_that_stalls_holds_up_no_poll_and_no_end_and_loses_nothin
     before = child.process.stdout.read()
     waiting = told.undelivered()
     assert waiting > 0
-    assert child.logged("watcher.stopped")[0]["undelivered"] == waiting
+    (stopped,) = child.logged("watcher.stopped")
+    assert (stopped["undelivered"], stopped["consequence"]) == (waiting, "they are kept, and sent after the next start")
 
     child = told.start(out=subprocess.PIPE).read()
     await until(lambda: told.undelivered() == 0, "the rest")
