@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Annotated, Any, ClassVar
 
-from pydantic import PlainValidator
+from pydantic import Field, PlainValidator
 
 from watcher.config.faults import Faults
 from watcher.config.fields import Boolean, Duration, Plain, Region, RoleArn
@@ -33,7 +32,7 @@ class _Blocker(SpanEntry):
     """Active in its span, then resolved, and forgotten after the time `kept`."""
 
     reason: Plain = "The sync failed several times in a row"
-    contexts: Mapping[str, Plain] = MappingProxyType({})
+    contexts: Mapping[str, Plain] = Field(default={})
     resolved_reason: Plain = "The cause was fixed"
     kept: Duration = float("inf")
 

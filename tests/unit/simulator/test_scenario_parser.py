@@ -95,6 +95,17 @@ def test_the_inventory_of_the_example_is_read_whole() -> None:
     assert not subjects["template/SERVICE/queue-worker/1"].synced
 
 
+def test_a_blocker_needs_no_key_but_its_span() -> None:
+    text = "stacks:\n- {name: n, life: [{statuses: [{status: FAILED}]}], blockers: [{from: 1m, for: 2m}]}"
+    ((subject, _),) = load_scenario(text, "s.yaml").timelines
+    (blocker,) = subject.blockers
+    assert (blocker.active, blocker.reason, blocker.contexts) == (
+        Span(60, 180),
+        "The sync failed several times in a row",
+        (),
+    )
+
+
 def test_the_example_names_every_fault() -> None:
     text = EXAMPLE.read_text()
     assert [name for name in FAULTS if name not in text] == []
