@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from watcher.stores.dynamodb.table import Operation
+    from watcher.stores.dynamodb.transaction import Prepared
 
 _sound = commit.prepare
 
 
-async def unconditional(*arguments: Any) -> commit.Prepared:
+async def unconditional(*arguments: Any) -> Prepared:
     """Broken: a state is also written over that of another daemon."""
     prepared = await _sound(*arguments)
     prepared.operations[0] = replace(prepared.operations[0], condition="", values=None)

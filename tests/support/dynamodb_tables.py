@@ -14,7 +14,8 @@ from aiohttp import ClientSession, web
 from tests.support.emulators import WORKER
 from watcher.core.state_url import Address
 from watcher.stores.dynamodb import items
-from watcher.stores.dynamodb.items import META, encode
+from watcher.stores.dynamodb.attributes import encode
+from watcher.stores.dynamodb.items import META
 from watcher.stores.dynamodb.schema import KEYS, TTL, TYPES, init
 from watcher.stores.dynamodb.table import Table
 

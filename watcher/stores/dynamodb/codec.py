@@ -6,7 +6,8 @@ from uuid import uuid4
 from watcher.core.deliveries import DeliveryRecord, DeliveryState
 from watcher.core.events import Event
 from watcher.stores.dynamodb import items
-from watcher.stores.dynamodb.items import EventKey, Item, Key, Value, encodable, shard_of
+from watcher.stores.dynamodb.attributes import encodable
+from watcher.stores.dynamodb.items import EventKey, Item, Key, Value, shard_of
 from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.stores.dynamodb.table import ABSENT, PRESENT, Delete, Operation, Put, Update
 

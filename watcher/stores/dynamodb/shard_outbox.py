@@ -12,6 +12,7 @@ import structlog
 from watcher.core.deliveries import Delivery, DeliveryOutcome, DeliveryState
 from watcher.core.events import Event
 from watcher.stores.dynamodb import codec, items
+from watcher.stores.dynamodb.attributes import encodable
 from watcher.stores.dynamodb.contents import EventCache
 from watcher.stores.dynamodb.items import EventKey, Value, shard_of
 from watcher.stores.dynamodb.lane_index import Place, Row
@@ -206,7 +207,7 @@ def _settling(result: DeliveryOutcome, row: Row, now: float) -> list[Operation]:
     if result.state is not DeliveryState.WAITING:
         tried = Row(row.place, row.event_id, row.recorded, row.tries + 1, now)
         return codec.end(tried, now, result.state, result.answer)
-    values: dict[str, Value] = {":one": 1, ":now": now, ":answer": items.encodable(result.answer), ":tries": row.tries}
+    values: dict[str, Value] = {":one": 1, ":now": now, ":answer": encodable(result.answer), ":tries": row.tries}
     change = "SET tries = tries + :one, tried = :now, answer = :answer"
     if result.failing:
         change += f", {_STREAK}"

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from watcher.core.state_url import Address
 from watcher.errors import StoreError
+from watcher.stores.dynamodb.attributes import checked, decode, encode
 from watcher.stores.dynamodb.client import Caller, ConditionFailedError
-from watcher.stores.dynamodb.items import Item, Key, Value, checked, decode, encode, key_of
+from watcher.stores.dynamodb.items import Item, Key, Value, key_of
 from watcher.util.redaction import printable
 
 MAX_READ, MAX_WRITTEN, MAX_REQUESTS = 100, 100, 16
