@@ -9,7 +9,8 @@ from tests.contract.conftest import NOW, after, sent
 from tests.contract.test_replay import NETWORK, OUT, Daemon
 from watcher.cli.dropped_ends import drop_ends
 from watcher.core.deliveries import DeliveryQuery, DeliveryState
-from watcher.core.model import FAILED, SUCCEEDED, Severity
+from watcher.core.event_types import Severity
+from watcher.core.model import FAILED, SUCCEEDED
 from watcher.core.sink_settings import SinkSettings
 from watcher.core.state import Incident
 from watcher.polling import told

@@ -13,7 +13,8 @@ from tests.unit.conftest import a_snapshot, an_attempt
 from watcher.app.sink_changes import SinkChanges
 from watcher.core.by_hand import NOTHING_BY_HAND
 from watcher.core.deliveries import DeliveryOutcome, DeliveryQuery, DeliveryState, Limits
-from watcher.core.model import FAILED, SUCCEEDED, Severity
+from watcher.core.event_types import Severity
+from watcher.core.model import FAILED, SUCCEEDED
 from watcher.core.mutes import Mute
 from watcher.core.ports import Entry, EventQuery
 from watcher.core.settings import Account, Config, Retry

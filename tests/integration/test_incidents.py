@@ -14,7 +14,8 @@ from tests.support.simulator import Simulator
 from watcher.cli.output.events import event_text
 from watcher.cli.output.targets import record_to_json
 from watcher.core.event_ids import incident_id
-from watcher.core.model import Severity, Target, parse_rfc3339
+from watcher.core.event_types import Severity
+from watcher.core.model import Target, parse_rfc3339
 from watcher.core.mutes import Mute
 from watcher.core.settings import Config
 from watcher.core.sink_settings import SinkSettings

@@ -17,7 +17,7 @@ from tests.support.tasks import running
 from tests.support.waiting import until
 from watcher.config.reloader import ReloadStatus
 from watcher.core.deliveries import Delivery, DeliveryOutcome, DeliveryQuery, DeliveryState
-from watcher.core.model import EVENT_TYPES
+from watcher.core.event_types import EVENT_TYPES
 from watcher.core.ports import EventQuery
 from watcher.core.state import Outage
 from watcher.errors import StoreError

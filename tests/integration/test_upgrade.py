@@ -19,7 +19,8 @@ from tests.integration.conftest import Watch, a_config, a_stack, running
 from tests.integration.test_discovery import rule
 from tests.support.simulator import Simulator, attempt
 from watcher.core.event_ids import incident_id
-from watcher.core.model import Severity, Target
+from watcher.core.event_types import Severity
+from watcher.core.model import Target
 from watcher.core.ports import EventQuery
 from watcher.core.settings import Account, RateLimit
 from watcher.core.sink_settings import SinkSettings

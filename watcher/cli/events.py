@@ -26,7 +26,7 @@ from watcher.cli.output.deliveries import explanation_to_json, explanations_tabl
 from watcher.cli.output.events import EventPrinter
 from watcher.cli.running import liveness_of, opened, run_to_end
 from watcher.core.deliveries import DeliveryQuery
-from watcher.core.model import EVENT_TYPES, UNROUTED_EVENTS
+from watcher.core.event_types import ALL_EVENT_TYPES
 from watcher.core.ports import EventQuery, Reader
 from watcher.core.settings import Config
 from watcher.delivery.explain import explain as explain_event
@@ -105,7 +105,7 @@ async def _show(settings: Config, query: EventQuery, printer: EventPrinter, *, f
 def _cannot_match(query: EventQuery, settings: Config) -> Iterator[str]:
     """Yield notes on the parts of a query that can match no event: they may be misspelt."""
     for pattern in query.types:
-        if not any(matches(known, pattern) for known in (*EVENT_TYPES, *UNROUTED_EVENTS)):
+        if not any(matches(known, pattern) for known in ALL_EVENT_TYPES):
             yield f"no event type matches --type {pattern!r}"
     if query.target is not None and not any(subject_matches(subject, query.target) for subject in settings.subjects):
         yield f"no target in the configuration has an id or name that matches --target {query.target!r}"

@@ -15,7 +15,7 @@ from watcher.config.fields import DURATION_SCHEMA, choice_schema, lasting, text_
 from watcher.config.readers import duration_from, meant_as_text, one_of, quoted, single_line
 from watcher.config.strict_model import StrictModel, faults_of
 from watcher.config.tree import Keys, Node
-from watcher.core.model import EVENT_TYPES, TEST_EVENT, Severity
+from watcher.core.event_types import EVENT_TYPES, TEST_EVENT, Severity
 from watcher.core.ports import Sink
 from watcher.core.sink_settings import SinkOptions, SinkSettings
 from watcher.util.globs import matches

@@ -6,10 +6,11 @@ from typing import Any
 
 from watcher.core.digest import MAX_LISTED
 from watcher.core.event_links import MAX_LINK_BYTES
+from watcher.core.event_types import ALL_EVENT_TYPES
 from watcher.core.events import DATASCHEMA
 from watcher.core.incidents import Problem, State
 from watcher.core.kinds import Kind
-from watcher.core.model import EVENT_TYPES, FOUND, UNROUTED_EVENTS
+from watcher.core.model import FOUND
 
 _TEXT = {"type": "string"}
 _TIME = {**_TEXT, "format": "date-time", "pattern": "Z$"}
@@ -218,7 +219,7 @@ def event_schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
             specversion={"const": "1.0"},
             id=_described({**_TEXT, "pattern": "^[0-9a-f]{32}$"}, "The same for every report of the same change."),
             source={**_TEXT, "pattern": "^/watcher/[^/]+/[^/]+$"},
-            type={"enum": [*EVENT_TYPES, *UNROUTED_EVENTS]},
+            type={"enum": [*ALL_EVENT_TYPES]},
             subject={**_TEXT, "minLength": 1},
             time=_described(_TIME, "When watcher observed it."),
             datacontenttype={"const": "application/json"},

@@ -38,18 +38,8 @@ from watcher.core.connections import ConnectionChange
 from watcher.core.diff import Change, Reason
 from watcher.core.digest import DIGEST_SUBJECT
 from watcher.core.event_ids import id_of
-from watcher.core.model import (
-    DIGEST_EVENT,
-    FAILED,
-    FOUND,
-    RESOLVED,
-    TEST_EVENT,
-    Attempt,
-    EndpointKey,
-    Target,
-    path_segment,
-    rfc3339,
-)  # fmt: skip
+from watcher.core.event_types import DIGEST_EVENT, TEST_EVENT
+from watcher.core.model import FAILED, FOUND, RESOLVED, Attempt, EndpointKey, Target, path_segment, rfc3339
 from watcher.core.state import Known, Outage, attempt_to_json, blocker_to_json
 
 DATASCHEMA = "urn:watcher:event:1"

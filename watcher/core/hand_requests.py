@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from watcher.core.by_hand import Acknowledgement, HandMute
+from watcher.core.event_types import EVENT_TYPES
 from watcher.core.incidents import incident_of
-from watcher.core.model import EVENT_TYPES
 from watcher.core.state import Record
 from watcher.util.bounded_text import shown
 from watcher.util.globs import matches

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from watcher.core.by_hand import ByHand
-from watcher.core.model import DIGEST_EVENT, Severity, severity
+from watcher.core.event_types import DIGEST_EVENT, Severity, severity
 from watcher.core.mutes import Mute
 from watcher.core.sink_settings import SinkSettings
 from watcher.util.globs import matches

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from watcher.core.by_hand import NOTHING_BY_HAND, ByHand
+from watcher.core.event_types import Severity
 from watcher.core.incidents import may_resolve
-from watcher.core.model import EndpointKey, Severity, Target, for_people
+from watcher.core.model import EndpointKey, Target, for_people
 from watcher.core.mutes import Mute
 from watcher.core.routing import all_mutes, muted_by, why_not
 from watcher.core.settings import Config

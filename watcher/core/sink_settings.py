@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from watcher.core.model import Severity
+from watcher.core.event_types import Severity
 
 if TYPE_CHECKING:
     from pydantic import SecretStr

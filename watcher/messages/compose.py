@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from watcher.core.model import DIGEST_EVENT
+from watcher.core.event_types import DIGEST_EVENT
 from watcher.messages.blockers import how_to_resolve, resolve_command
 from watcher.messages.details import (
     duration_of_incident,

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from watcher.config.sink_model import SinkModel
 from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
-from watcher.core.model import TEST_EVENT, Severity, severity
+from watcher.core.event_types import TEST_EVENT, Severity, severity
 from watcher.messages.alert import alert_for
 from watcher.sinks.http import HttpOptions, Post
 

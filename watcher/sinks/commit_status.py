@@ -17,8 +17,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import PlainValidator, WithJsonSchema
 
 from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
+from watcher.core.event_types import TEST_EVENT, Severity
 from watcher.core.links import Commit, commit_of, links
-from watcher.core.model import TEST_EVENT, Severity
 from watcher.errors import SinkError
 from watcher.messages.compose import message_for
 from watcher.messages.sanitize import one_line

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
-from watcher.core.model import Severity, severity
+from watcher.core.event_types import Severity, severity
 from watcher.errors import SinkError
 from watcher.messages.blocks import slack_payload
 from watcher.messages.message import Message, Tone

@@ -5,8 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 from difflib import get_close_matches
 
+from watcher.core.event_types import DIGEST_EVENT, EVENT_TYPES, TEST_EVENT
 from watcher.core.kinds import Kind
-from watcher.core.model import DIGEST_EVENT, EVENT_TYPES, TEST_EVENT, EndpointKey, Target
+from watcher.core.model import EndpointKey, Target
 from watcher.core.routing_questions import Question
 from watcher.core.settings import Config
 from watcher.sources import KINDS, kind_of

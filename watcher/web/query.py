@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
-from watcher.core.model import EVENT_TYPES, UNROUTED_EVENTS, parse_rfc3339, path_segment
+from watcher.core.event_types import ALL_EVENT_TYPES
+from watcher.core.model import parse_rfc3339, path_segment
 from watcher.core.ports import EventQuery
 from watcher.core.status import Status
 from watcher.sources import kind_names
@@ -171,7 +172,7 @@ def stream_after(pairs: Iterable[tuple[str, str]], last_event_id: str | None) ->
 def _types(globs: Sequence[str]) -> tuple[str, ...]:
     """The event types that match the globs, so that the store only compares names; if none does, an unknown name."""
     full = [glob if glob.startswith(("watcher.", "*")) else f"watcher.{glob}" for glob in globs]
-    found = dict.fromkeys(each for glob in full for each in (*EVENT_TYPES, *UNROUTED_EVENTS) if matches(each, glob))
+    found = dict.fromkeys(each for glob in full for each in ALL_EVENT_TYPES if matches(each, glob))
     return tuple(found) or tuple(re.sub(r"[*?\[]", "", glob) for glob in full[:1])
 
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from standardwebhooks.webhooks import Webhook
 
 from watcher.config.sink_model import ROUTABLE
-from watcher.core.model import Severity
+from watcher.core.event_types import Severity
 from watcher.core.sink_settings import SinkSettings
 from watcher.messages.template import check
 

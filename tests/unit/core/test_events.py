@@ -23,6 +23,7 @@ from watcher.core.deliveries import Delivery
 from watcher.core.diff import Change, Reason, diff
 from watcher.core.event_check import check_event
 from watcher.core.event_schema import event_schema
+from watcher.core.event_types import EVENT_TYPES, Severity, severity
 from watcher.core.events import (
     MAX_EVENT_BYTES,
     RESERVED_BYTES,
@@ -39,7 +40,6 @@ from watcher.core.events import (
 )
 from watcher.core.incidents import IncidentStep, Problem, State
 from watcher.core.model import (
-    EVENT_TYPES,
     FAILED,
     FOUND,
     IN_PROGRESS,
@@ -49,9 +49,7 @@ from watcher.core.model import (
     Attempt,
     Blocker,
     EndpointKey,
-    Severity,
     extended,
-    severity,
 )
 from watcher.core.mutes import Mute
 from watcher.core.stamps import stamped

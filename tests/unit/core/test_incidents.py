@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from tests.unit.conftest import minute
 from watcher.core.event_ids import incident_id
+from watcher.core.event_types import EVENT_TYPES
 from watcher.core.events import Event
 from watcher.core.incidents import BEGUN_BY, IncidentStep, State, incident_to_json, may_resolve, steps
-from watcher.core.model import EVENT_TYPES, rfc3339
+from watcher.core.model import rfc3339
 from watcher.core.state import Incident
 
 NEW = "new attempt: "

@@ -10,7 +10,8 @@ import pytest
 
 from tests.unit.conftest import a_blocker, an_attempt, minute
 from watcher.core.deliveries import ReminderRequest
-from watcher.core.model import FAILED, IN_PROGRESS, QUEUED, SUCCEEDED, EndpointKey, Severity, rfc3339
+from watcher.core.event_types import Severity
+from watcher.core.model import FAILED, IN_PROGRESS, QUEUED, SUCCEEDED, EndpointKey, rfc3339
 from watcher.core.mutes import Mute
 from watcher.core.reminders import ReportedProblem, due, problems_of, reminder_requests
 from watcher.core.settings import Account, Config, Retry

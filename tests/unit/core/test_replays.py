@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.unit.conftest import minute
+from watcher.core.event_types import Severity
 from watcher.core.events import Event
-from watcher.core.model import Severity
 from watcher.core.ports import Entry
 from watcher.core.replays import Replay
 from watcher.core.sink_settings import SinkSettings

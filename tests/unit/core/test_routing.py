@@ -11,8 +11,8 @@ import pytest
 
 from tests.unit.conftest import minute
 from watcher.core.by_hand import ByHand
+from watcher.core.event_types import DIGEST_EVENT, Severity
 from watcher.core.events import Event
-from watcher.core.model import DIGEST_EVENT, Severity
 from watcher.core.mutes import Mute
 from watcher.core.routing import (
     active_mutes,

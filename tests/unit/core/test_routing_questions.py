@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from tests.unit.conftest import minute
 from watcher.core.by_hand import NOTHING_BY_HAND
+from watcher.core.event_types import EVENT_TYPES, Severity
 from watcher.core.events import Event
 from watcher.core.incidents import BEGUN_BY, Problem, State
-from watcher.core.model import EVENT_TYPES, EndpointKey, Severity
+from watcher.core.model import EndpointKey
 from watcher.core.mutes import Mute
 from watcher.core.routing_questions import Question, Routed, answer
 from watcher.core.settings import Config, Retry

@@ -12,9 +12,10 @@ import pytest
 from tests.support.event_samples import muted
 from tests.unit.conftest import minute
 from watcher.core.deliveries import DeliveryRecord, DeliveryState
+from watcher.core.event_types import Severity
 from watcher.core.events import Event
 from watcher.core.incidents import IncidentStep, State
-from watcher.core.model import Severity, rfc3339
+from watcher.core.model import rfc3339
 from watcher.core.mutes import Mute
 from watcher.core.settings import Config, Retry
 from watcher.core.sink_settings import SinkOptions, SinkSettings

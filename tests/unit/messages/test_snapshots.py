@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.adaptive_cards import CARD
 from tests.support.event_samples import EVENTS, bodies, message_of
-from watcher.core.model import EVENT_TYPES, UNROUTED_EVENTS
+from watcher.core.event_types import ALL_EVENT_TYPES
 from watcher.messages.alert import links_of
 from watcher.messages.blocks import slack_payload
 from watcher.messages.card import card
@@ -29,7 +29,7 @@ def is_as_kept(file: Path, text: str) -> bool:
 
 
 def test_there_is_a_snapshot_of_every_type_of_event() -> None:
-    assert {event.type for events in EVENTS.values() for event in events} == {*EVENT_TYPES, *UNROUTED_EVENTS}
+    assert {event.type for events in EVENTS.values() for event in events} == set(ALL_EVENT_TYPES)
     assert {file.stem.removesuffix(".card") for file in SNAPSHOTS.iterdir()} == set(EVENTS)
 
 

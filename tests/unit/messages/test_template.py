@@ -13,13 +13,12 @@ from jinja2 import filters
 
 from tests.support.event_samples import attempt, bodies, failures, message_of, sync
 from tests.unit.messages.grammar import TEMPLATES
-from watcher.core.model import EVENT_TYPES, FAILED, UNROUTED_EVENTS
+from watcher.core.event_types import ALL_EVENT_TYPES
+from watcher.core.model import FAILED
 from watcher.messages import template as template_module
 from watcher.messages.samples import SAMPLES_NOW, samples
 from watcher.messages.sandbox import Budget
 from watcher.messages.template import MAX_OUTPUT, BadTemplateError, Template, check, render_or_built_in
-
-EVERY = (*EVENT_TYPES, *UNROUTED_EVENTS)
 
 LONG = "{% set s = '" + "x" * 1000 + "' %}" + "{% set s = s ~ s %}" * 4
 WIDE = "".join(
@@ -56,13 +55,13 @@ def test_a_template_renders_the_event_and_the_built_in_message(source: str, text
 
 
 def test_the_samples_are_of_every_type() -> None:
-    assert {sample["type"] for sample in samples()} == {*EVENT_TYPES, *UNROUTED_EVENTS}
+    assert {sample["type"] for sample in samples()} == set(ALL_EVENT_TYPES)
 
 
 @pytest.mark.parametrize("escape", ["slack", "text"])
 def test_a_valid_template_passes_the_check_for_every_type_of_event(escape: str) -> None:
     source = "{{ message.title }}\n{{ event.time }} {% for e in events %}{{ e.id }}{% endfor %}"
-    assert check(source, escape=escape, types=EVERY) is None
+    assert check(source, escape=escape, types=ALL_EVENT_TYPES) is None
 
 
 def test_a_template_is_checked_only_with_the_types_that_its_sink_gets() -> None:
@@ -93,7 +92,7 @@ def test_a_template_is_checked_only_with_the_types_that_its_sink_gets() -> None:
     ],
 )
 def test_a_faulty_template_is_reported_in_one_line_with_the_line_of_the_template(source: str, wrong: str) -> None:
-    said = check(source, escape="text", types=EVERY)
+    said = check(source, escape="text", types=ALL_EVENT_TYPES)
     assert said is not None
     assert re.search(wrong, said)
     assert "\n" not in said
@@ -226,7 +225,7 @@ def test_the_samples_together_have_the_budget_of_one_rendering() -> None:
     )
     assert rendered(costly) == "y"
     assert check(costly, escape="text", types=["watcher.sync.failed"]) is None
-    said = check(costly, escape="text", types=EVERY)
+    said = check(costly, escape="text", types=ALL_EVENT_TYPES)
     assert said is not None
     assert "it takes more than 50000 steps" in said
 
@@ -243,13 +242,13 @@ def test_to_check_many_templates_takes_little_longer_than_to_compile_them() -> N
     sources = [
         f"{{{{ message.title }}}} {number} {{% for e in events %}}{{{{ e.id }}}}{{% endfor %}}" for number in range(100)
     ]
-    check("x", escape="slack", types=EVERY)
+    check("x", escape="slack", types=ALL_EVENT_TYPES)
     began = time.thread_time()
     for source in sources:
         Template(f"{source}.", escape="slack")
     compiled = time.thread_time() - began
     for source in sources:
-        assert check(source, escape="slack", types=EVERY) is None
+        assert check(source, escape="slack", types=ALL_EVENT_TYPES) is None
     assert time.thread_time() - began - compiled < 5 * compiled
 
 

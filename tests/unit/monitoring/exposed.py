@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from watcher.core.model import EVENT_TYPES, UNROUTED_EVENTS
+from watcher.core.event_types import ALL_EVENT_TYPES
 from watcher.observability.observer import HintOutcome, PollOutcome
 from watcher.observability.sync_metrics import RESULTS
 from watcher.sources import KINDS, kind_names
@@ -76,7 +76,7 @@ VALUES = {
     "status": STATUSES | {"AVAILABLE", "ERROR", "PENDING"},  # the latter of connections
     "api": {kind.api for kind in KINDS.values()},
     "kind": {*kind_names()},
-    "type": {*EVENT_TYPES, *UNROUTED_EVENTS},
+    "type": set(ALL_EVENT_TYPES),
     "result": {*RESULTS.values()},
 }
 

@@ -13,9 +13,10 @@ from tests.unit.conftest import a_blocker, a_snapshot, an_attempt, minute
 from watcher.core.blockers import BlockerChange
 from watcher.core.by_hand import NOTHING_BY_HAND
 from watcher.core.event_ids import incident_id
+from watcher.core.event_types import Severity
 from watcher.core.events import blocker_event, discovery_event, outage_event, removal_event
 from watcher.core.incidents import IncidentStep, State
-from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, EndpointKey, FirstSeen, Severity
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, EndpointKey, FirstSeen
 from watcher.core.mutes import Mute
 from watcher.core.outages import OWN, FailureStreak, lengthen
 from watcher.core.settings import Config, Http, Retry

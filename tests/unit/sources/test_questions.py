@@ -3,7 +3,8 @@
 import pytest
 
 from tests.unit.conftest import minute
-from watcher.core.model import EVENT_TYPES, EndpointKey
+from watcher.core.event_types import EVENT_TYPES
+from watcher.core.model import EndpointKey
 from watcher.core.settings import Config, Retry
 from watcher.messages.samples import ENDPOINT, FOUND_STACK, GITHUB, NETWORK, WEB, sample_of
 from watcher.sources.codeconnections import stack

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 
-from watcher.core.model import EVENT_TYPES, UNROUTED_EVENTS
+from watcher.core.event_types import ALL_EVENT_TYPES
 from watcher.core.status import Status
 
 WORDS = resources.files("watcher.web").joinpath("static/words.js").read_text(encoding="utf-8")
@@ -23,4 +23,4 @@ def test_every_status_of_a_target_has_a_word_in_the_order_of_the_rows() -> None:
 
 
 def test_every_type_of_event_has_a_word() -> None:
-    assert sorted(names("EVENTS")) == sorted(each.removeprefix("watcher.") for each in (*EVENT_TYPES, *UNROUTED_EVENTS))
+    assert sorted(names("EVENTS")) == sorted(each.removeprefix("watcher.") for each in ALL_EVENT_TYPES)
