@@ -147,7 +147,7 @@ def digest_data(
 
 def status_line(statuses: Mapping[str, int], among: Iterable[Status] = Status) -> str:
     """Return some of the counts of `digest.watched.statuses` for people: `1 failed, 10 succeeded`."""
-    return summary({each: statuses.get(each, 0) for each in among})
+    return summary({each: statuses[each] for each in among if each in statuses})
 
 
 def _line(digest: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from watcher.core.mutes import Mute
 from watcher.core.routing import why_not
 from watcher.core.settings import Config, Retry
 from watcher.core.sink_settings import SinkSettings
-from watcher.core.state import Incident, Known, KnownDigests, Record, dump, forgotten, load
+from watcher.core.state import Incident, Known, KnownDigests, Outage, Record, dump, forgotten, load
 from watcher.messages.compose import message_for
 from watcher.sources.codeconnections import stack
 from watcher.util.bounded_text import bounded
@@ -118,10 +118,10 @@ def test_a_digest_counts_what_ended_since_the_last_one_and_lists_the_worst_first
         AttemptRow(SHOP.id, SeenAttempt(minute(-1), FAILED, 60)),
         AttemptRow(SHOP.id, SeenAttempt(minute(-1), FAILED, 59)),  # it ended before
         AttemptRow(SHOP.id, SeenAttempt(minute(-0.01), FAILED)),  # nor is it known to have ended since
+        AttemptRow("gone", SeenAttempt(minute(7), FAILED)),
         AttemptRow(NETWORK.id, SeenAttempt(minute(5), SUCCEEDED, 1)),
         AttemptRow(NETWORK.id, SeenAttempt(minute(6), FAILED, 1)),
         AttemptRow(NETWORK.id, SeenAttempt(minute(7), IN_PROGRESS)),
-        AttemptRow("gone", SeenAttempt(minute(7), FAILED)),
         IncidentRow(SHOP.id, "1", minute(-9), minute(-1)),  # it ended before
         IncidentRow(SHOP.id, "2", minute(-9), minute(0)),
         IncidentRow(NETWORK.id, "3", minute(5), minute(8), removed=True),
@@ -132,11 +132,11 @@ def test_a_digest_counts_what_ended_since_the_last_one_and_lists_the_worst_first
         NETWORK.id: replace(synced(FAILED), incident=Incident("5", minute(30), ("failed", "blocked"))),
         SHOP.id: Record(Known(None, minute(1)), incident=Incident("6", minute(30), ("unreadable",))),
         "gone": Record(incident=Incident("7", minute(0), ("failed",))),
-        str(NETWORK.endpoint): Record(incident=Incident("8", minute(10), ("unreadable",))),
+        str(NETWORK.endpoint): Record(incident=Incident("8", minute(40), ("unreadable",))),
     }
     mutes = [
         Mute(("a" * 301, *"bcdef"), ("e",), until=minute(90), reason="r" * 301),
-        Mute(("*",), tuple("abcdef"), until=minute(61), reason="plan", id="1a", by="ada"),
+        Mute(("*",), (*"abcd", "e" * 301, "f"), until=minute(61), reason="plan", id="1a", by="ada"),
         Mute(),
     ]
     data = digest_data(CONFIG, records, period, mutes, due=minute(59), now=minute(60))
@@ -150,11 +150,11 @@ def test_a_digest_counts_what_ended_since_the_last_one_and_lists_the_worst_first
         },
         "open": 3,
         "incidents": [
-            {"subject": str(NETWORK.endpoint), "problems": ["unreadable"], "opened_at": "2026-11-23T08:10:00Z",
-             "age_seconds": 3000},
             {"subject": NETWORK.id, "problems": ["failed", "blocked"], "opened_at": "2026-11-23T08:30:00Z",
              "age_seconds": 1800},
             {"subject": SHOP.id, "problems": ["unreadable"], "opened_at": "2026-11-23T08:30:00Z", "age_seconds": 1800},
+            {"subject": str(NETWORK.endpoint), "problems": ["unreadable"], "opened_at": "2026-11-23T08:40:00Z",
+             "age_seconds": 1200},
         ],
         "syncs": 5,
         "failed": 4,
@@ -171,10 +171,28 @@ def test_a_digest_counts_what_ended_since_the_last_one_and_lists_the_worst_first
         "mutes": [
             {"targets": [bounded("a" * 301, 300), *"bcde"], "events": ["e"], "until": "2026-11-23T09:30:00Z",
              "reason": bounded("r" * 301, 300)},
-            {"targets": ["*"], "events": [*"abcde"], "until": "2026-11-23T09:01:00Z", "reason": "plan"},
+            {"targets": ["*"], "events": [*"abcd", bounded("e" * 301, 300)], "until": "2026-11-23T09:01:00Z",
+             "reason": "plan"},
             {"targets": [], "events": [], "until": None, "reason": None},
         ],
     }  # fmt: skip
+
+
+def test_a_digest_of_one_target_counts_it_as_unreadable_while_its_endpoint_is() -> None:
+    records = {
+        NETWORK.id: synced(SUCCEEDED),
+        str(NETWORK.endpoint): Record(outage=Outage(minute(1), "Code", "text", 3)),
+    }
+    config = replace(CONFIG, targets=(NETWORK,))
+    data = digest_data(config, records, Period(minute(0)), [], due=minute(60), now=minute(60))
+    assert data["digest"]["watched"]["statuses"] == {"unreadable": 1}
+    assert data["message"] == "1 unreadable of 1 target, no open incident."
+
+
+def test_a_digest_says_how_old_an_incident_is_to_the_millisecond() -> None:
+    records = {NETWORK.id: Record(incident=Incident("1", minute(0) - timedelta(microseconds=1_234_567), ("failed",)))}
+    data = digest_data(CONFIG, records, Period(minute(0)), [], due=minute(0), now=minute(0))
+    assert data["digest"]["incidents"][0]["age_seconds"] == 1.235
 
 
 def test_a_digest_lists_twenty_of_each_and_counts_all() -> None:

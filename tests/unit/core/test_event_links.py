@@ -22,9 +22,10 @@ from tests.support.event_samples import (
     sync,
     trial,
 )
+from tests.unit.conftest import minute
 from watcher.core.event_links import MAX_LINK_BYTES, event_links
 from watcher.core.events import RESERVED_BYTES, Event
-from watcher.core.incidents import IncidentStep, Problem, State
+from watcher.core.incidents import IncidentStep, Problem, State, incident_to_json
 from watcher.core.links import connection_page
 from watcher.core.model import FAILED, Target, parse_rfc3339
 from watcher.core.mutes import Mute
@@ -83,6 +84,11 @@ def test_a_deployment_file_that_is_not_known_has_no_link(revision: dict[str, Any
     assert "deployment_file" not in links_of(stack_event(NETWORK, **revision))
 
 
+def test_only_a_stack_has_a_link_to_a_deployment_file() -> None:
+    assert "commit" in links_of(stack_event(WEB, directory="/a.yaml"))
+    assert "deployment_file" not in links_of(stack_event(WEB, directory="/a.yaml"))
+
+
 @pytest.mark.parametrize(
     ("event", "console"),
     [
@@ -105,8 +111,9 @@ def test_the_link_to_the_console_is_that_of_the_kind_and_the_partition(event: Ev
     assert links_of(event).get("console") == console
 
 
-def test_an_endpoint_has_a_link_to_the_overview_and_a_test_none() -> None:
+def test_an_endpoint_and_a_digest_have_a_link_to_the_overview_and_a_test_none() -> None:
     assert links_of(outage(ENDPOINT), PAGE) == {"page": PAGE}
+    assert event_links({"digest": {}}, PAGE) == {"page": PAGE}
     assert links_of(outage(ENDPOINT)) == {}
     assert links_of(trial(), PAGE) == {}
 
@@ -115,9 +122,10 @@ def test_the_page_of_a_target_has_its_id_as_it_is_whether_the_url_ends_in_a_slas
     event = sync(target=stack("a/b", "us-east-1", "network"))
     expected = PAGE + "targets/a%2Fb/us-east-1/stack/network"
     assert links_of(event, PAGE)["page"] == links_of(event, PAGE.rstrip("/"))["page"] == expected
+    assert links_of(outage(ENDPOINT), "https://example.com/X")["page"] == "https://example.com/X/"
 
 
-def test_what_is_added_to_an_event_has_room_in_it_and_a_longer_link_is_left_out() -> None:
+def test_what_is_added_to_an_event_has_room_in_it() -> None:
     long = replace(FOUND, found={**(FOUND.found or {}), "config_file": "x" * (MAX_LINK_BYTES - 110) + ".yaml"})
     event = stack_event(long)
     opened, ended = parse_rfc3339("2026-11-23T08:00:00.000001Z"), parse_rfc3339("2026-12-23T08:00:00Z")
@@ -126,5 +134,21 @@ def test_what_is_added_to_an_event_has_room_in_it_and_a_longer_link_is_left_out(
     found = json.loads(made.body)["data"]["links"]
     assert len(found["deployment_file"]) > MAX_LINK_BYTES - 50
     assert len(made.body) - len(event.body) + 4 * MAX_LINK_BYTES < RESERVED_BYTES
-    longer = replace(FOUND, found={**(FOUND.found or {}), "config_file": "x" * MAX_LINK_BYTES + ".yaml"})
-    assert "deployment_file" not in links_of(stack_event(longer))
+
+
+@pytest.mark.parametrize(("over", "kept"), [(0, True), (1, False)])
+def test_a_link_of_the_longest_length_is_kept(over: int, *, kept: bool) -> None:
+    url = "https://example.com/".ljust(MAX_LINK_BYTES - 1 + over, "x")
+    assert links_of(outage(ENDPOINT), url) == ({"page": f"{url}/"} if kept else {})
+
+
+def test_an_event_is_recorded_with_its_incident_its_links_and_the_trace_of_its_poll() -> None:
+    event = sync(target=INSTANCE)
+    step = IncidentStep(State.OPENED, Incident("7" * 32, minute(1), ("failed",)), None)
+    made = stamped(event, incident=step, public_url=PAGE, traceparent=f"00-{'a' * 32}-{'b' * 16}-01")
+    (body,), (plain,) = bodies(made), bodies(event)
+    assert (made.id, made.type, made.subject, made.time) == (event.id, event.type, event.subject, event.time)
+    assert body.pop("traceparent") == f"00-{'a' * 32}-{'b' * 16}-01"
+    assert body["data"].pop("incident") == incident_to_json(step)
+    assert body["data"].pop("links") == links_of(event, PAGE)
+    assert body == plain

@@ -22,6 +22,7 @@ from watcher.core.connections import AVAILABLE, ERROR, PENDING, ConnectionChange
 from watcher.core.deliveries import Delivery
 from watcher.core.diff import Change, Reason, diff
 from watcher.core.event_check import check_event
+from watcher.core.event_ids import incident_id
 from watcher.core.event_schema import event_schema
 from watcher.core.event_types import EVENT_TYPES, Severity, severity
 from watcher.core.events import (
@@ -287,6 +288,7 @@ def test_an_ids_derivation_never_changes() -> None:
     assert event_of().id == "504fe05f6455e871baeb31d418e93b29"
     assert event_of(times=2).id == "e3a0bcf756b000ed8133f1c2288be1bb"
     assert outage_event(ENDPOINT, OUTAGE, sequence=1, now=NOW, over=False).id == "e4cbc1e5b78ac5608004bace0b2e5526"
+    assert incident_id("504fe05f6455e871baeb31d418e93b29") == "6c06fe9cd7b3d153895d8a673b77cf3e"
 
 
 def test_an_id_is_of_nothing_that_tells_when_or_where_a_change_was_seen() -> None:
