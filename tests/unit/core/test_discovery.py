@@ -291,6 +291,14 @@ def test_rules_know_a_target_by_its_name_else_by_its_repository_else_by_its_id(
     assert name_of(kind, FoundTarget(tuple(identity.items()), facts)) == name
 
 
+def test_a_linked_repository_without_a_name_is_selected_by_its_link() -> None:
+    key = ListingKey("default", "us-east-1", str(REPOSITORY))
+    listing = Listing(key, NOW, (FoundTarget((("link", LINK), ("branch", "main")), {}),))
+    made = config(discover=(rule(REPOSITORY, match=(LINK,)),))
+    site = Site("default", "us-east-1", "repository")
+    assert len(select(made, site, {key: listing}, ()).targets) == 1
+
+
 def test_a_selected_stack_knows_its_repository_and_how_it_was_found() -> None:
     facts = {"repository": "org/shop", "branch": "main", "config_file": "a.yaml", "connection": "arn:c"}
     watching = {"interval": 30.0, "labels": {"found": "true"}}

@@ -545,6 +545,12 @@ def test_sync_events_are_kept_from_both_ends_while_there_is_room(room: int, kept
     assert first_and_last([], room) == []
 
 
+@pytest.mark.parametrize(("room", "kept"), [(114, ""), (115, "c"), (130, "c"), (131, "ac"), (155, "ac"), (156, "abc")])
+def test_a_sync_event_takes_the_room_of_its_own_length(room: int, kept: str) -> None:
+    events = {"a": {"event": "1"}, "b": {"event": "2" * 10}, "c": {"event": "3" * 100}}
+    assert first_and_last([*events.values()], room) == [events[each] for each in kept]
+
+
 def test_an_event_of_a_connection_says_what_it_is_and_which_status_it_had() -> None:
     body = body_of(connection_change(PENDING, ERROR))
     assert body["subject"] == "prod/eu-west-1/connection/6053346f-8a33-4edb-9397-10394b695173"

@@ -42,6 +42,7 @@ def utc(text: str) -> datetime:
         (Window(("sun",), zone=BERLIN), "2026-03-28T23:00", "2026-03-29T22:00"),
         (Window(("sun",), zone=BERLIN), "2026-10-24T22:00", "2026-10-25T23:00"),
         (HALF_PAST_TWO, "2026-03-29T01:00", "2026-03-29T04:00"),
+        (Window(start=time(2, 7), end=time(6), zone=BERLIN), "2026-03-29T01:00", "2026-03-29T04:00"),
         (HALF_PAST_TWO, "2026-10-25T00:30", "2026-10-25T05:00"),
         (UNTIL_HALF_PAST_TWO, "2026-03-28T21:00", "2026-03-29T01:00"),
         (UNTIL_HALF_PAST_TWO, "2026-10-24T20:00", "2026-10-25T01:30"),
