@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 for _name in ("NO_PROXY", "no_proxy"):
     os.environ[_name] = ",".join(filter(None, (os.environ.get(_name), "127.0.0.1", "localhost", "::1")))
 
-pytest_plugins = ["tests.support.emulators", "tests.support.dynamodb_tables"]
+pytest_plugins = ["tests.support.credentials", "tests.support.emulators", "tests.support.dynamodb_tables"]
 
 # How long an example takes says nothing on a busy machine. `make soak` tries many more.
 settings.register_profile("few", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])

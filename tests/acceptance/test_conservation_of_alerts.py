@@ -148,10 +148,8 @@ async def test_exactly_what_is_wrong_in_the_end_is_open_and_nothing_was_open_twi
 
 @pytest.mark.soak
 async def test_two_daemons_of_a_table_that_are_killed_open_and_end_the_same_alerts(
-    places: Places, ministack: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    places: Places, ministack: Emulator, tmp_path: Path, aws_credentials: None
 ) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
     chance, how = Random(2026), f"&term={await term_here(ministack.url):g}s"
     world = random_world(2026, seconds=8.0, stacks=2, templates=1)
     clock = CallClock(5 * len(REGIONS) * len(world.targets()))

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from tests.support.emulators import Emulator
     from tests.support.installed_command import Child, Site
 
+pytestmark = pytest.mark.usefixtures("aws_credentials")
+
 SIDE_BY_SIDE = 2
 KILLS = 5
 """Of each daemon."""
@@ -45,12 +47,6 @@ REGIONS = (REGION, "eu-west-1")
 REPORTED = {"discovered", "removed", "blocked", "unblocked", "PENDING", "ERROR", "AVAILABLE"}
 
 QUEUE = "git-sync"
-
-
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
 
 
 @pytest.mark.soak

@@ -25,14 +25,10 @@ if TYPE_CHECKING:
     from tests.acceptance.conftest import Places
     from tests.support.emulators import Emulator
 
+pytestmark = pytest.mark.usefixtures("aws_credentials")
+
 SOAK_MINUTES = float(os.environ.get("WATCHER_SOAK_MINUTES", "10"))
 SOAK_SEED = int(os.environ.get("WATCHER_SOAK_SEED", "1"))
-
-
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
 
 
 @asynccontextmanager

@@ -28,17 +28,13 @@ if TYPE_CHECKING:
     from tests.support.cluster_fleet import Post
     from tests.support.emulators import Emulator
 
+pytestmark = pytest.mark.usefixtures("aws_credentials")
+
 
 SOAK_MINUTES = float(os.environ.get("WATCHER_SOAK_MINUTES", "10"))
 
 PACE = 0.75
 """Times as fast as the other random worlds go, so that several polls see the same."""
-
-
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
 
 
 async def conserve(

@@ -190,10 +190,8 @@ async def test_an_import_of_a_file_without_end_is_refused(site: Site) -> None:
     assert not site.state.exists()
 
 
-async def test_an_interrupted_import_fails(site: Site, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_interrupted_import_fails(site: Site, table: str, aws_credentials: None) -> None:
     """Nor is it mixed with the one that comes while it lives; the next one begins anew."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
     configure(site, f"{table}&term=5s")  # within which a busy machine lets an import renew its lease
     assert (await site.run("state", "init"))[0] == 0
     many = [Recorded(number, 1e9 + number, event(number)) for number in range(8_000)]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.support.emulators import Emulator
     from tests.support.installed_command import Child
 
+pytestmark = pytest.mark.usefixtures("aws_credentials")
+
 
 ON_THE_WAY = 0.3
 """Seconds by which a call may arrive closer to the one before than it was begun, since that one opened a connection.
@@ -34,12 +36,6 @@ TRIES = 3
 
 CONTROL = 3
 """Intervals without a roll, in which it shows how long a target is not polled by a run that is left alone."""
-
-
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
 
 
 async def roll(

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.conftest import VALID, a_stack, a_template
+from tests.support.credentials import CREDENTIALS
 from watcher.aws.sessions import Sessions
 from watcher.core.diff import diff
 from watcher.core.events import MAX_EVENT_BYTES, sync_event
@@ -127,8 +128,8 @@ class Stage:
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     with pytest.MonkeyPatch.context() as patch, asyncio.Runner() as runner:
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
         made = Stage(runner)
         yield made
         made.close()

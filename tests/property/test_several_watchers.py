@@ -324,7 +324,7 @@ def explored(machine: type[SeveralWatchers], url: str, examples: int, steps: int
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick(monkeypatch: pytest.MonkeyPatch, aws_credentials: None) -> None:
     """Nothing rests for long."""
     for name in (
         "polling.recorder.MIN_PAUSE_SECONDS",
@@ -333,8 +333,6 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
         "delivery.worker.STORE_PAUSE_SECONDS",
     ):
         monkeypatch.setattr(f"watcher.{name}", 0.001)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
 
 
 def test_nothing_is_lost_whatever_becomes_of_requests(ministack: Emulator) -> None:

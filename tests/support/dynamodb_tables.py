@@ -45,11 +45,8 @@ async def made(where: Address) -> Address:
 
 
 @pytest.fixture
-def tables(ministack: Emulator, monkeypatch: pytest.MonkeyPatch) -> Tables:
+def tables(ministack: Emulator, aws_credentials: None) -> Tables:
     """Makes fresh tables, each held as a whole by the store that is opened on it: as `made`, with fewer calls."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
-
     client = ministack.client("dynamodb")
 
     async def make() -> Address:

@@ -27,9 +27,7 @@ def refreshable(expire_in: timedelta, refresh: Any) -> AioRefreshableCredentials
 
 
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Session:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
+def session(aws_credentials: None) -> Session:
     return Sessions().of(ACCOUNT, "us-east-1")
 
 
