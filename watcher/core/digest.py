@@ -16,7 +16,7 @@ from heapq import nlargest, nsmallest
 from typing import TYPE_CHECKING, Any
 
 from watcher.core.history import HistoryRow, IncidentRow
-from watcher.core.model import FAILED, rfc3339
+from watcher.core.model import FAILED, rfc3339, seconds_between
 from watcher.core.status import TROUBLES, Status, standing, summary
 from watcher.core.windows import DAYS, days_for_people, readings
 from watcher.util.bounded_text import bounded
@@ -127,7 +127,7 @@ def digest_data(
         "open": len(open_),
         "incidents": [
             {"subject": subject, "problems": list(incident.problems), "opened_at": rfc3339(incident.opened_at),
-             "age_seconds": _seconds(incident.opened_at, now)}
+             "age_seconds": seconds_between(incident.opened_at, now)}
             for subject, incident in oldest
         ],
         "syncs": period.synced,
@@ -136,7 +136,7 @@ def digest_data(
         "ended": len(period.ended),
         "recoveries": [
             {"subject": row.subject, "closed_at": rfc3339(row.closed_at), "removed": row.removed,
-             "duration_seconds": _seconds(row.opened_at, row.closed_at)}
+             "duration_seconds": seconds_between(row.opened_at, row.closed_at)}
             for row in latest
         ],
         "muted": len(mutes),
@@ -158,10 +158,6 @@ def _line(digest: Mapping[str, Any]) -> str:
     if not open_:
         return f"{status_line(digest['watched']['statuses'], TROUBLES)} of {watched}, no open incident."
     return f"{open_} open {'incident' if open_ == 1 else 'incidents'}, {watched}."
-
-
-def _seconds(begin: datetime, end: datetime) -> float:
-    return round(max(0.0, (end - begin).total_seconds()), 3)
 
 
 def _mute_to_json(mute: Mute) -> dict[str, Any]:

@@ -39,7 +39,17 @@ from watcher.core.diff import Change, Reason
 from watcher.core.digest import DIGEST_SUBJECT
 from watcher.core.event_ids import id_of
 from watcher.core.event_types import DIGEST_EVENT, TEST_EVENT
-from watcher.core.model import FAILED, FOUND, RESOLVED, Attempt, EndpointKey, Target, path_segment, rfc3339
+from watcher.core.model import (
+    FAILED,
+    FOUND,
+    RESOLVED,
+    Attempt,
+    EndpointKey,
+    Target,
+    path_segment,
+    rfc3339,
+    seconds_between,
+)
 from watcher.core.state import Known, Outage, attempt_to_json, blocker_to_json
 
 DATASCHEMA = "urn:watcher:event:1"
@@ -176,7 +186,7 @@ def outage_event(
     data: dict[str, Any] = {"error": error, "sequence": sequence}
     if over:
         data["since"] = since
-        data["lasted_seconds"] = round(max(0.0, (now - outage.since).total_seconds()), 3)
+        data["lasted_seconds"] = seconds_between(outage.since, now)
     return _event_about(subject, "readable" if over else "unreadable", [since], data, now, targets=targets)
 
 

@@ -198,6 +198,11 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec=timespec).removesuffix("+00:00") + "Z"
 
 
+def seconds_between(begin: datetime, end: datetime) -> float:
+    """Return the seconds from `begin` to `end` with milliseconds; 0 if the clock was set back."""
+    return round(max(0.0, (end - begin).total_seconds()), 3)
+
+
 def for_people(moment: datetime) -> str:
     """Return `moment` as it is shown to people: `2026-11-23 08:00:00 UTC`."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
