@@ -13,7 +13,7 @@ from watcher.core.event_types import Severity
 from watcher.core.model import FAILED, SUCCEEDED
 from watcher.core.sink_settings import SinkSettings
 from watcher.core.state import Incident
-from watcher.polling import told
+from watcher.polling import notified_sinks
 from watcher.stores.dynamodb.operator_outbox import DynamoOutbox
 from watcher.stores.dynamodb.store import DynamoStore
 from watcher.stores.sqlite.store import SqliteOutbox
@@ -83,7 +83,7 @@ async def test_an_end_that_waits_is_dropped_with_the_last_problem_of_its_inciden
 async def test_the_sinks_that_were_sent_an_incident_are_those_that_have_deliveries_of_its_problems(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(told, "MAX_EVENTS", 1)
+    monkeypatch.setattr(notified_sinks, "MAX_EVENTS", 1)
     daemon = Daemon(store)
     await daemon.start(OUT, OPS)
     await daemon.shows(1, FAILED)
@@ -92,8 +92,8 @@ async def test_the_sinks_that_were_sent_an_incident_are_those_that_have_deliveri
     await drops(daemon, 2, "out")
     incident = daemon.recorder.record_of(NETWORK.id).incident
     assert incident is not None
-    assert sorted(await told.told_sinks(store, NETWORK.id, incident) or ()) == ["all", "ops", "out"]
-    assert await told.told_sinks(store, NETWORK.id, replace(incident, opened_at=after(100))) is None
+    assert sorted(await notified_sinks.read_notified_sinks(store, NETWORK.id, incident) or ()) == ["all", "ops", "out"]
+    assert await notified_sinks.read_notified_sinks(store, NETWORK.id, replace(incident, opened_at=after(100))) is None
 
 
 async def test_the_sinks_that_were_sent_an_incident_are_noted_before_other_filters_apply(store: Store) -> None:

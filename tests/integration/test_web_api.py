@@ -181,7 +181,7 @@ async def test_each_target_is_told_as_documented_and_as_in_its_row(site: Site) -
 async def test_rows_have_the_mute_and_the_acknowledgement_of_their_incident(site: Site) -> None:
     peek, now = site.peek, site.peek.clock.now()
     failing = next(each for each in peek.config.targets if each.name == "failed-stack")
-    incident = Incident("7", BEGAN, ("failed",), told=("out",))
+    incident = Incident("7", BEGAN, ("failed",), notified=("out",))
     await peek.commit(Entry(failing.id, replace(peek.records[failing.id], incident=incident)))
     mute = HandMute("1a", (failing.id,), ("watcher.sync.*",), BEGAN, now + timedelta(hours=1), f"{SECRET}!", "ada")
     over = replace(mute, id="2b", ended_at=BEGAN + timedelta(minutes=1), ended_by="bob")

@@ -18,8 +18,8 @@ from watcher.core.settings import Config
 from watcher.core.sink_settings import SinkSettings
 from watcher.delivery.relay import Relay
 from watcher.errors import StoreError
+from watcher.polling.notified_sinks import noted, read_notified_sinks
 from watcher.polling.recorder import Recorder
-from watcher.polling.told import noted, told_sinks
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ class SinkChanges:
 
         What is pending for removed ones becomes dead letters.
         """
-        await self._note_told()
+        await self._note_notified()
         known = await self.store.registered_sinks()
         for sink in sinks:
             if sink.name not in known and sink.replay_from is not None:
@@ -55,18 +55,18 @@ class SinkChanges:
 
     async def catch_up(self, sinks: Sequence[SinkSettings]) -> None:
         """Do what `update_store` does about states, for those that another daemon of the table kept until now."""
-        await self._note_told()
+        await self._note_notified()
         await self.restore(sinks)
 
-    async def _note_told(self) -> None:
+    async def _note_notified(self) -> None:
         """Note which sinks were sent the open incidents of an earlier version, before other filters apply to them."""
         records = self.recorder.records.items()
         unknown = {
-            subject: record.incident for subject, record in records if record.incident and record.incident.told is None
+            key: record.incident for key, record in records if record.incident and record.incident.notified is None
         }
-        told = {subject: await told_sinks(self.store, subject, incident) for subject, incident in unknown.items()}
+        notified = {key: await read_notified_sinks(self.store, key, incident) for key, incident in unknown.items()}
         if unknown:
-            await self.recorder.revise([*unknown], lambda stored: noted(stored, told))
+            await self.recorder.revise([*unknown], lambda stored: noted(stored, notified))
 
     async def restore(self, sinks: Sequence[SinkSettings]) -> None:
         """Requeue what is owed to sinks that are back after this or another daemon of the table removed them."""

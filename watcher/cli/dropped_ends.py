@@ -11,14 +11,14 @@ from watcher.core.routing import wants_recorded
 from watcher.core.settings import Config
 from watcher.core.state import Incident
 from watcher.delivery.incident_history import later_steps
-from watcher.polling.told import only_dropped
+from watcher.polling.notified_sinks import only_dropped
 
 
 async def drop_ends(outbox: Outbox, settings: Config, event_id: str, now: datetime) -> list[str]:
     """Cancel the end of the incident of a problem whose deliveries were dropped; return for which sinks.
 
     It stays for a sink whose own filters let it through, and for one that was sent another problem of the incident.
-    If the incident is still open, the daemon decides the same when it ends (`polling.told.without_dropped`).
+    If the incident is still open, the daemon decides the same when it ends (`polling.notified_sinks.without_dropped`).
     """
     configured, canceled = {sink.name: sink for sink in settings.sinks}, list[str]()
     for number, problem in await outbox.find(event_id):

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from watcher.core.by_hand import ByHand, acknowledged_to_json
 from watcher.core.event_ids import incident_id
-from watcher.core.model import parse_rfc3339, rfc3339
+from watcher.core.model import parse_rfc3339, rfc3339, seconds_between
 from watcher.core.state import Incident, Record
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def open_to_json(record: Record | None, hand: ByHand) -> Mapping[str, Any] | Non
         "id": incident.id,
         "opened_at": rfc3339(incident.opened_at),
         "problems": [*incident.problems],
-        "sinks": None if incident.told is None else [*incident.told],
+        "sinks": None if incident.notified is None else [*incident.notified],
         "acknowledged": acknowledged_to_json(hand.acknowledgement(incident)),
     }
 
@@ -169,7 +169,7 @@ def incident_to_json(step: IncidentStep | None) -> Mapping[str, Any] | None:
     if step is None:
         return None
     incident, ended = step.incident, step.ended
-    lasted = None if ended is None else round(max(0.0, (ended - incident.opened_at).total_seconds()), 3)
+    lasted = None if ended is None else seconds_between(incident.opened_at, ended)
     return {
         "id": incident.id,
         "state": step.state.value,

@@ -60,13 +60,13 @@ def released(
 
 
 def _release(config: Config, subject: str, record: Record, incident: Incident, over: Sequence[HeldBack]) -> Entry:
-    configured, told = {sink.name for sink in config.sinks}, tuple[str, ...]()
+    configured, notified = {sink.name for sink in config.sinks}, tuple[str, ...]()
     events: list[tuple[str, Sequence[str]]] = []
     for each in reversed(over):
-        sinks = [name for name in each.sinks if name in configured and name not in told]
-        told = with_names(told, sinks)
+        sinks = [name for name in each.sinks if name in configured and name not in notified]
+        notified = with_names(notified, sinks)
         if sinks:
             events.insert(0, (each.event_id, sinks))
     left = tuple(each for each in incident.held if each not in over)
-    after = replace(incident, told=with_names(incident.told or (), told), held=left)
+    after = replace(incident, notified=with_names(incident.notified or (), notified), held=left)
     return Entry(subject, replace(record, incident=after), follows=record, released=events)

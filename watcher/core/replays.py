@@ -1,8 +1,8 @@
-"""Which recorded events a new sink is sent (`replay_from`), and which incidents it counts in as a sink that was told.
+"""Which recorded events a new sink is sent (`replay_from`), and in which incidents it counts as notified.
 
 A sink that is sent a problem of an incident is also sent its end. So a replayed problem is queued only once it is known
 how its incident ends for the sink: either the incident is over, and its end is among the recorded events; or it is
-open, and the commit that queues the problem adds the sink to those that were told (`Incident.told`).
+open, and the commit that queues the problem adds the sink to `Incident.notified`.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -49,7 +49,7 @@ class Replay:
         return {self.subjects[each] for each in self.problems.keys() - self.settled}
 
     def entries(self, records: Mapping[str, Record]) -> list[Entry]:
-        """Return the entries that queue the problems of open incidents, and count the sink as told; mark all others.
+        """Return the entries that queue the problems of open incidents for the sink; mark all others.
 
         Args:
             records: the present states of the unsettled subjects. An incident that is not open in them is over, and its
@@ -63,10 +63,10 @@ class Replay:
             if incident is None or incident.id != incident_id:
                 self.settled.add(incident_id)
                 continue
-            # Where it is not recorded who was told, the filters decide in the end, and they match.
-            told = None if incident.told is None else with_names(incident.told, [self.sink.name])
+            # Where it is not recorded who was notified, the filters decide in the end, and they match.
+            notified = None if incident.notified is None else with_names(incident.notified, [self.sink.name])
             released = [(event_id, (self.sink.name,)) for event_id in self.problems[incident_id]]
-            after = replace(record, incident=replace(incident, told=told))
+            after = replace(record, incident=replace(incident, notified=notified))
             entries.append(Entry(subject, after, follows=record, released=released))
         return entries
 

@@ -104,7 +104,7 @@ class Incident:
     """The problems that hold, in the order in which they began."""
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The labels of its target, for the event that reports its removal if it is no longer in the configuration."""
-    told: tuple[str, ...] | None = None
+    notified: tuple[str, ...] | None = None
     """The sinks that its problem events were routed to; None: an earlier version did not record that."""
     held: tuple[HeldBack, ...] = ()
     """The problem events that mutes hold back (`core.mute_ends`), in their order; none of a problem that has ended."""
@@ -277,7 +277,8 @@ _CODECS["tuple[HeldBack, ...]"] = _Codec(
     lambda held: [*map(_HELD.write, held)],
     lambda form: tuple(map(_HELD.read, form)),
 )
-_CODECS["KnownConnection"], _CODECS["Incident"] = _object(KnownConnection), _object(Incident)
+_CODECS["KnownConnection"] = _object(KnownConnection)
+_CODECS["Incident"] = _object(Incident, lambda name: "told" if name == "notified" else name)  # as it was stored first
 _CODECS["KnownDigests"] = _object(KnownDigests)
 _RECORD = _object(Record)
 _FORM = {"form": int, "sequence": int, **_RECORD.form}

@@ -160,7 +160,7 @@ def entry_of(
     incident notes from which sinks a mute holds a problem event back (`core.mute_ends`).
     """
     record, incident = observation.record, before.incident
-    told, mutes = _told(subject, incident, labels, config), all_mutes(config.mutes, hand)
+    notified, mutes = _notified(subject, incident, labels, config), all_mutes(config.mutes, hand)
     held, unfinished = incident.held if incident else (), record.unfinished
     addressed: list[tuple[Event, Sequence[str]]] = []
     only_owed: list[str] = []
@@ -173,12 +173,12 @@ def entry_of(
         routed = with_names(matching if mute is None else (), ending)
         unfinished = unfinished_after(unfinished, event, routed, config.sinks)
         if step is None or step.state is State.OPENED:
-            told, held = (), ()
+            notified, held = (), ()
         if event.type in BEGUN_BY:
-            told = with_names(told, routed)
+            notified = with_names(notified, routed)
             held = held_after(held, event, [each for each in matching if each not in ending], muted=mute is not None)
         ended = step is not None and step.state is State.RESOLVED
-        owed = route_end(told, config.sinks) if ended else ()
+        owed = route_end(notified, config.sinks) if ended else ()
         names = with_names(routed, owed)
         only_owed += [name for name in owed if name not in routed]
         sinks = with_names([sink.name for sink in config.sinks if sink.name in names], names)
@@ -187,16 +187,16 @@ def entry_of(
         history += incident_row(subject, step, removed=event.type.endswith(".removed"))
         incident = step.open if step else None
     if incident is not None and observation.events:
-        incident = replace(incident, told=told, held=still_held(incident, held))
+        incident = replace(incident, notified=notified, held=still_held(incident, held))
     after = replace(record, incident=incident, unfinished=unfinished)
     return Entry(subject, after, addressed, follows=before, owed=only_owed, history=history)
 
 
-def _told(subject: str, incident: Incident | None, labels: Mapping[str, str], config: Config) -> tuple[str, ...]:
+def _notified(subject: str, incident: Incident | None, labels: Mapping[str, str], config: Config) -> tuple[str, ...]:
     """Return the sinks that were sent the problems of an open incident."""
     if incident is None:
         return ()
-    if incident.told is not None:
-        return incident.told
+    if incident.notified is not None:
+        return incident.notified
     types = [event_type for event_type, problem in BEGUN_BY.items() if problem in incident.problems]
     return route_any(types, subject, labels, config.sinks)

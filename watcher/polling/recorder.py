@@ -19,7 +19,7 @@ from watcher.core.ports import Clock, Entry, Store
 from watcher.core.state import Record, forgotten
 from watcher.errors import StoreConflict, StoreError, Superseded
 from watcher.observability.observer import Observer
-from watcher.polling.told import without_dropped
+from watcher.polling.notified_sinks import without_dropped
 
 log = structlog.get_logger()
 

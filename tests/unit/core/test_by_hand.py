@@ -158,8 +158,8 @@ def test_a_row_shows_when_and_by_whom_its_incident_was_acknowledged() -> None:
     record = Record(incident=INCIDENT)
     assert open_to_json(record, by_hand([], [ACK])) == {**opened, "acknowledged": acknowledged}
     assert open_to_json(record, ByHand()) == {**opened, "acknowledged": None}
-    told = Record(incident=replace(INCIDENT, told=("ops",)))
-    assert open_to_json(told, ByHand()) == {**opened, "sinks": ["ops"], "acknowledged": None}
+    notified = Record(incident=replace(INCIDENT, notified=("ops",)))
+    assert open_to_json(notified, ByHand()) == {**opened, "sinks": ["ops"], "acknowledged": None}
     assert open_to_json(Record(), ByHand()) is open_to_json(None, ByHand()) is None
 
 

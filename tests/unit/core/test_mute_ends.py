@@ -59,8 +59,8 @@ def test_the_latest_muted_event_of_a_type_is_held_back_until_a_later_one_is_sent
     assert held_after(held, event, routed, muted=muted) == after
 
 
-def an_incident(*held: HeldBack, told: tuple[str, ...] = ()) -> Incident:
-    return Incident("7", minute(1), ("failed", "blocked"), told=told, held=held)
+def an_incident(*held: HeldBack, notified: tuple[str, ...] = ()) -> Incident:
+    return Incident("7", minute(1), ("failed", "blocked"), notified=notified, held=held)
 
 
 def test_of_a_problem_that_ended_nothing_is_held_back() -> None:
@@ -87,7 +87,7 @@ FAILED_1, BLOCKED_2 = HeldBack(FAILED, "1", ("a", "b")), HeldBack(BLOCKED, "2", 
 
 
 @pytest.mark.parametrize(
-    ("held", "mutes", "events", "told", "left"),
+    ("held", "mutes", "events", "notified", "left"),
     [
         ((FAILED_1,), (), [("1", ["a", "b"])], ("b", "a"), ()),
         ((FAILED_1,), (Mute(until=minute(5)),), [("1", ["a", "b"])], ("b", "a"), ()),
@@ -103,13 +103,13 @@ FAILED_1, BLOCKED_2 = HeldBack(FAILED, "1", ("a", "b")), HeldBack(BLOCKED, "2", 
          "removed-sink", "no-sink-left"],
 )  # fmt: skip
 def test_when_no_mute_applies_each_sink_is_sent_the_latest_event_and_noted_as_sent_it(
-    held: tuple[HeldBack, ...], mutes: tuple[Mute, ...], events: object, told: tuple[str, ...],
+    held: tuple[HeldBack, ...], mutes: tuple[Mute, ...], events: object, notified: tuple[str, ...],
     left: tuple[HeldBack, ...],
 ) -> None:  # fmt: skip
-    before = Record(sequence=4, incident=an_incident(*held, told=("b",)))
+    before = Record(sequence=4, incident=an_incident(*held, notified=("b",)))
     (entry,) = released(replace(CONFIG, mutes=mutes), {"s": before, "well": Record()}, minute(5))
     assert (entry.subject, entry.follows, entry.events, entry.released) == ("s", before, (), events)
-    assert entry.record == replace(before, incident=an_incident(*left, told=told))
+    assert entry.record == replace(before, incident=an_incident(*left, notified=notified))
     assert [*released(replace(CONFIG, mutes=mutes), {"s": entry.record}, minute(6))] == [], "once"
 
 

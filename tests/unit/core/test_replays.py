@@ -29,9 +29,9 @@ def selected(replay: Replay, *events: Event) -> list[str]:
     return [event.id for event in events if replay.wants(event)]
 
 
-def open_incidents(*told: str, **incidents: str) -> Mapping[str, Record]:
+def open_incidents(*notified: str, **incidents: str) -> Mapping[str, Record]:
     return {
-        f"subject of {name}": Record(incident=Incident(id_, minute(1), ("failed",), told=told))
+        f"subject of {name}": Record(incident=Incident(id_, minute(1), ("failed",), notified=notified))
         for name, id_ in incidents.items()
     }
 
@@ -70,7 +70,7 @@ def test_the_problems_of_an_open_incident_are_queued_by_the_commit_that_notes_th
     records = open_incidents("old", i="i")
     (made,) = replay.entries(records)
     assert made.record.incident is not None
-    assert made.record.incident.told == ("old", "new")
+    assert made.record.incident.notified == ("old", "new")
     assert made.released == [("1", ("new",)), ("2", ("new",))]
     assert made.follows is records["subject of i"]
     assert replay.unsettled() == {"subject of i"}, "another daemon may be quicker"

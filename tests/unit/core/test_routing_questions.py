@@ -139,9 +139,9 @@ def test_an_answer_is_what_the_daemon_does(
     asked = config(*named, mutes=tuple(mutes))
     names = st.lists(st.sampled_from([sink.name for sink in named]), unique=True) if named else st.just([])
     problems = st.lists(st.sampled_from([*dict.fromkeys(BEGUN_BY.values()), Problem.FAILED]), min_size=1, unique=True)
-    told = data.draw(names)
+    notified = data.draw(names)
     incident = data.draw(
-        st.none() | problems.map(lambda held: Incident("incident", minute(1), tuple(held), told=tuple(told)))
+        st.none() | problems.map(lambda held: Incident("incident", minute(1), tuple(held), notified=tuple(notified)))
     )
     sample = sample_of(question.type, question.subject)
     event = Event(sample["id"], question.type, question.subject_id, sample["time"], json.dumps(sample))
@@ -161,5 +161,7 @@ def test_an_answer_is_what_the_daemon_does(
     ended = step is not None and step["state"] == State.RESOLVED
     answers = answer(question, asked)
     assert list(addressed) == [
-        each.sink.name for each in answers if each.sent or (each.if_problem_sent and ended and each.sink.name in told)
+        each.sink.name
+        for each in answers
+        if each.sent or (each.if_problem_sent and ended and each.sink.name in notified)
     ]

@@ -147,8 +147,8 @@ def test_what_an_earlier_version_of_form_1_wrote_is_read() -> None:
     assert replace(load(before_blockers), incident=None) == replace(record, **without)
     assert load(text.replace(',"connection":null', "")) == record
     assert record.incident is not None
-    untold = replace(record, incident=replace(record.incident, told=None))
-    assert load(text.replace('"told":["ops"],', "")) == untold
+    earlier = replace(record, incident=replace(record.incident, notified=None))
+    assert load(text.replace('"told":["ops"],', "")) == earlier
 
 
 def _known(**changes: object) -> str:

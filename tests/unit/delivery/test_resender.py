@@ -70,7 +70,7 @@ class Kept:
         """Send a problem of an open incident that a mute held back."""
         before = self.records[subject]
         assert before.incident
-        record = replace(before, incident=replace(before.incident, told=(sink,)))
+        record = replace(before, incident=replace(before.incident, notified=(sink,)))
         released = [(an_event(number, subject).id, [sink])]
         await self.house.store.commit([Entry(subject, record, released=released)], self.house.clock.now())
         self.records[subject] = record

@@ -44,7 +44,7 @@ FAILING = Known(an_attempt(1, FAILED), minute(2), failures=1, last_failure=minut
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-def told(observation: Observation) -> list[tuple[str, int]]:
+def events_of(observation: Observation) -> list[tuple[str, int]]:
     """The types of the events without `watcher.`, and their sequence numbers."""
     return [
         (event.type.removeprefix("watcher."), json.loads(event.body)["data"]["sequence"])
@@ -67,7 +67,7 @@ def test_a_status_of_a_connection_is_an_event_once_unless_it_is_available_at_fir
     target = connection("default", "us-east-1", "arn:aws:c:connection/1", name="github", status=status)
     observation = observe_connection(target, before, minute(3))
     assert observation is not None
-    assert told(observation) == expected
+    assert events_of(observation) == expected
     assert observation.record.sequence == before.sequence + len(expected)
     assert observation.record.connection is not None
     assert (observation.record.connection.status, observation.record.connection.since) == (status, minute(3))
@@ -105,7 +105,7 @@ def test_an_answer_ends_an_outage_first_and_then_causes_an_event_for_each_change
     before: Record, answer: Any, expected: list[tuple[str, int]], sequence: int
 ) -> None:
     observation, comparison = observe_answer(TARGET, before, answer, minute(5))
-    assert told(observation) == expected
+    assert events_of(observation) == expected
     assert observation.record == Record(comparison.known, sequence, recent=observation.record.recent)
     assert not comparison.ignored
 
@@ -121,14 +121,14 @@ def test_an_older_answer_is_counted_in_the_record_and_ends_the_outage_all_the_sa
     observation, comparison = observe_answer(TARGET, Record(known, 2, OUTAGE), a_snapshot(an_attempt(1)), minute(7))
     assert comparison.ignored
     assert observation.record == Record(replace(known, older=minute(1), older_answers=1), 3)
-    assert told(observation) == [("target.readable", 3)]
+    assert events_of(observation) == [("target.readable", 3)]
 
 
 @pytest.mark.parametrize(("first_seen", "types"), [(FirstSeen.ALL, ["sync.succeeded"]), (FirstSeen.NONE, [])])
 def test_a_first_observation_is_an_event_if_its_target_asks_for_it(first_seen: FirstSeen, types: list[str]) -> None:
     target = replace(TARGET, on_first_seen=first_seen)
     observation, _ = observe_answer(target, Record(), a_snapshot(an_attempt(1)), minute(5))
-    assert [each for each, _ in told(observation)] == types
+    assert [each for each, _ in events_of(observation)] == types
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_an_attempt_is_stalled_by_the_servers_clock_where_it_is_known(
     known = Known(an_attempt(1, IN_PROGRESS), minute(2))
     snapshot = replace(a_snapshot(an_attempt(1, IN_PROGRESS)), at=None if at is None else minute(at))
     observation, _ = observe_answer(TARGET, Record(known), snapshot, minute(now))
-    assert told(observation) == ([("sync.stalled", 1)] if stalled else [])
+    assert events_of(observation) == ([("sync.stalled", 1)] if stalled else [])
 
 
 def test_events_of_an_answer_have_the_time_of_this_clock_and_a_new_state_that_of_the_server() -> None:
@@ -291,7 +291,7 @@ def test_an_entry_has_the_record_the_one_before_and_the_sinks_of_each_event(two:
     made = entry(two)
     success, failure = two.events
     opened = Incident(incident_id(failure.id), minute(5), ("failed",), TARGET.labels)
-    incident = replace(opened, told=("all", "errors", "platform"))
+    incident = replace(opened, notified=("all", "errors", "platform"))
     record = replace(two.record, incident=incident)
     assert (made.subject, made.record, made.follows) == (TARGET.id, record, Record(FAILING, 7))
     assert list(made.events) == [
@@ -325,7 +325,7 @@ def test_an_incident_that_goes_on_keeps_the_labels_with_which_it_opened() -> Non
     held = Record(FAILING, 7, incident=Incident("7", minute(1), ("failed",), {"team": "before"}))
     observation, _ = observe_answer(TARGET, held, a_snapshot(an_attempt(3, FAILED)), minute(5))
     after = entry(observation, before=held).record.incident
-    assert after == replace(held.incident, told=("all", "errors", "platform"))  # type: ignore[type-var]
+    assert after == replace(held.incident, notified=("all", "errors", "platform"))  # type: ignore[type-var]
 
 
 def test_a_muted_event_opens_an_incident_all_the_same(two: Observation) -> None:
@@ -338,7 +338,7 @@ def test_a_muted_event_opens_an_incident_all_the_same(two: Observation) -> None:
 
 def test_an_event_that_begins_and_ends_no_problem_leaves_what_is_held_back_and_is_for_the_sinks_that_match() -> None:
     held = (HeldBack("watcher.sync.failed", "1", ("all",)),)
-    before = Record(FAILING, 7, incident=Incident("7", minute(1), ("failed",), told=("others",), held=held))
+    before = Record(FAILING, 7, incident=Incident("7", minute(1), ("failed",), notified=("others",), held=held))
     observation, _ = observe_answer(TARGET, before, a_snapshot(an_attempt(3, IN_PROGRESS)), minute(5))
     made = entry(observation, before=before)
     assert made.record.incident == before.incident
@@ -346,7 +346,7 @@ def test_an_event_that_begins_and_ends_no_problem_leaves_what_is_held_back_and_i
 
 
 def test_an_incident_goes_on_while_another_blocker_is_active() -> None:
-    blocked = Incident("7", minute(1), ("blocked",), told=())
+    blocked = Incident("7", minute(1), ("blocked",), notified=())
     before = Record(FAILING, 7, blockers=(a_blocker("1"), a_blocker("2")), incident=blocked)
     made = entry(observe_blockers(TARGET, before, [a_blocker("2")], minute(5)), before=before)
     assert made.record.incident == blocked
@@ -401,7 +401,7 @@ def test_the_settings_of_a_target_decide_when_it_is_stalled() -> None:
     assert observation.events == ()
 
 
-HELD = Record(FAILING, 7, incident=Incident("7", minute(1), ("failed",), told=("errors", "others", "removed")))
+HELD = Record(FAILING, 7, incident=Incident("7", minute(1), ("failed",), notified=("errors", "others", "removed")))
 SUCCESS = observe_answer(TARGET, HELD, a_snapshot(an_attempt(3, SUCCEEDED)), minute(5))[0]
 
 
@@ -432,7 +432,7 @@ def test_a_sink_without_send_resolved_is_sent_an_end_only_if_its_filters_match()
 
 def test_the_present_filters_show_which_sinks_were_sent_an_incident_of_an_earlier_version() -> None:
     assert HELD.incident is not None
-    earlier = replace(HELD, incident=replace(HELD.incident, told=None))
+    earlier = replace(HELD, incident=replace(HELD.incident, notified=None))
     assert sinks_of_end(Mute(), before=earlier) == ("all", "errors", "platform")
     filters: dict[str, Any] = {
         "of-stack": {"targets": ("*/stack/network",)},
@@ -447,7 +447,7 @@ def test_a_problem_that_was_muted_from_beginning_to_end_is_sent_to_no_sink() -> 
     observation, _ = observe_answer(TARGET, Record(), a_snapshot(an_attempt(3, FAILED)), minute(5))
     muted_before = entry(observation, Mute(), before=Record()).record
     assert muted_before.incident is not None
-    assert muted_before.incident.told == ()
+    assert muted_before.incident.notified == ()
     assert sinks_of_end(Mute(), before=muted_before) == ()
 
 
@@ -510,5 +510,5 @@ def test_the_end_of_an_attempt_is_sent_whatever_the_filters_of_the_sink_say_then
     for each in made:
         assert [[*sinks] for _, sinks in each.events] == [["commits"]]
         assert each.record.unfinished == ()
-        assert each.record.incident.told == ("commits",)
+        assert each.record.incident.notified == ("commits",)
         assert each.record.incident.held == ()

@@ -13,25 +13,25 @@ MAX_EVENTS, MAX_CHARACTERS = 100, 4_000_000
 """The most problems of an incident that are read at a time, and the most characters that they have in all."""
 
 
-async def told_sinks(reader: Reader, subject: str, incident: Incident) -> tuple[str, ...] | None:
+async def read_notified_sinks(reader: Reader, subject: str, incident: Incident) -> tuple[str, ...] | None:
     """Return the sinks that were sent a problem of an incident; None: none of its problems is stored any more.
 
     For an incident in whose state an earlier version did not record that.
     """
-    told, found = dict[str, None](), False
+    notified, found = dict[str, None](), False
     async for deliveries in _problems(reader, subject, incident):
         found = True
-        told |= {each.sink: None for each in deliveries if each.state is not DeliveryState.DROPPED}
-    return tuple(told) if found else None
+        notified |= {each.sink: None for each in deliveries if each.state is not DeliveryState.DROPPED}
+    return tuple(notified) if found else None
 
 
-def noted(records: Mapping[str, Record], told: Mapping[str, Sequence[str] | None]) -> list[Entry]:
+def noted(records: Mapping[str, Record], notified: Mapping[str, Sequence[str] | None]) -> list[Entry]:
     """Return the entries that note which sinks were sent the open incidents of which that was not recorded."""
     entries = []
     for subject, record in records.items():
-        incident, sinks = record.incident, told.get(subject)
-        if incident is not None and incident.told is None and sinks is not None:
-            after = replace(record, incident=replace(incident, told=tuple(sinks)))
+        incident, sinks = record.incident, notified.get(subject)
+        if incident is not None and incident.notified is None and sinks is not None:
+            after = replace(record, incident=replace(incident, notified=tuple(sinks)))
             entries.append(Entry(subject, after, follows=record))
     return entries
 
