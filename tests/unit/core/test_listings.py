@@ -14,6 +14,11 @@ FOUND = (
 )
 
 
+@pytest.mark.parametrize(("kind", "name"), [("stack", "stack"), ("repository/proton", "repository")])
+def test_a_listing_is_of_a_kind_whose_name_has_no_variant(kind: str, name: str) -> None:
+    assert ListingKey("prod", "us-east-1", kind).kind_name == name
+
+
 def test_a_listing_is_read_as_it_was_written() -> None:
     assert load(dump(FOUND), KEY) == FOUND
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -22,7 +23,7 @@ from watcher.core.model import (
     rfc3339,
 )
 from watcher.core.sink_settings import SinkOptions
-from watcher.sources.codeconnections import REPOSITORY, STACK, connection
+from watcher.sources.codeconnections import CONNECTION, REPOSITORY, STACK, connection
 from watcher.sources.proton import TEMPLATE, template
 
 
@@ -45,7 +46,12 @@ def test_a_target_is_watched_as_the_configuration_says() -> None:
 def test_a_kinds_operation_has_a_method_of_botocores_client() -> None:
     assert xform_name(STACK.operation) == "get_resource_sync_status"
     assert xform_name(TEMPLATE.operation) == "get_template_sync_status"
-    assert (str(STACK), str(REPOSITORY)) == ("stack", "repository/codeconnections")
+
+
+def test_a_kind_is_shown_with_its_variant_and_is_polled_unless_its_listing_has_its_status() -> None:
+    kinds = [replace(each) for each in (STACK, REPOSITORY, CONNECTION)]  # a kind keeps how it is shown
+    assert [str(each) for each in kinds] == ["stack", "repository/codeconnections", "connection"]
+    assert [each.polled for each in kinds] == [True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -74,6 +80,13 @@ def test_an_unfinished_attempt_is_stalled_after_the_time_it_may_take(
     status: str, now: float, *, is_stalled: bool
 ) -> None:
     assert an_attempt(1, status).is_stalled(minute(now), timedelta(minutes=10)) is is_stalled
+
+
+@pytest.mark.parametrize(
+    ("revision", "sha"), [({"sha": "62c0"}, "62c0"), ({"sha": None}, ""), ({"branch": "main"}, ""), (None, "")]
+)
+def test_the_commit_of_an_attempt_is_empty_if_it_is_not_known(revision: dict[str, str | None] | None, sha: str) -> None:
+    assert replace(an_attempt(1), target_revision=revision).sha == sha
 
 
 def test_an_event_has_further_attributes_beside_its_own() -> None:

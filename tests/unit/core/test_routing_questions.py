@@ -36,6 +36,12 @@ def config(*sinks: SinkSettings, mutes: tuple[Mute, ...] = ()) -> Config:
     return Config("here", {}, (), Retry(), 3, sinks, "memory://", None, 1.0, 1.0, mutes)
 
 
+def test_the_subject_of_a_question_is_shown_as_in_events_and_an_endpoint_has_no_labels() -> None:
+    found = [Question(FAILED, each, minute(0)) for each in (NETWORK, ENDPOINT)]
+    assert [each.subject_id for each in found] == ["prod/us-east-1/stack/network", "prod/us-east-1/codeconnections"]
+    assert [each.labels for each in found] == [{"team": "platform"}, {}]
+
+
 @pytest.mark.parametrize(
     ("sink", "event_type", "expected"),
     [
