@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.conftest import NOW, after
 from tests.support.clocks import SetClock
-from tests.unit.conftest import a_snapshot, an_attempt
+from tests.unit.conftest import a_revision, a_snapshot, an_attempt
 from watcher.app.sink_changes import SinkChanges
 from watcher.core.by_hand import NOTHING_BY_HAND
 from watcher.core.deliveries import DeliveryOutcome, DeliveryQuery, DeliveryState, Limits
@@ -72,16 +72,18 @@ class Daemon:
         self.config = replace(self.config, sinks=sinks)
         await self.changes().update_store(sinks)
 
-    def entry(self, number: float, status: str, *mutes: Mute) -> Entry:
-        before = self.recorder.record_of(NETWORK.id)
-        observation, _ = observe_answer(NETWORK, before, a_snapshot(an_attempt(number, status)), after(number))
+    def entry(self, number: float, status: str, *mutes: Mute, sha: str = "") -> Entry:
+        before, attempt = self.recorder.record_of(NETWORK.id), an_attempt(number, status)
+        if sha:
+            attempt = replace(attempt, target_revision=a_revision(sha))
+        observation, _ = observe_answer(NETWORK, before, a_snapshot(attempt), after(number))
         return entry_of(
             NETWORK.id, before, observation, after(number), labels={}, config=replace(self.config, mutes=mutes),
             traceparent=None, hand=NOTHING_BY_HAND,
         )  # fmt: skip
 
-    async def shows(self, number: float, status: str, *mutes: Mute) -> None:
-        made = self.entry(number, status, *mutes)
+    async def shows(self, number: float, status: str, *mutes: Mute, sha: str = "") -> None:
+        made = self.entry(number, status, *mutes, sha=sha)
         assert await self.recorder.revise([NETWORK.id], lambda _: [made]) == [made]
         self.recorder.records[NETWORK.id] = made.record
 

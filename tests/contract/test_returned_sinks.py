@@ -1,8 +1,9 @@
-"""A sink that was removed and comes back is sent the ends of the problems that it was sent: in every store."""
+"""A sink that was removed and comes back is sent the ends of what it was sent before: in every store."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,17 +11,24 @@ import pytest
 from tests.contract.conftest import after, refused, sent
 from tests.contract.test_replay import CLOCK, NETWORK, OUT, Daemon
 from watcher.cli.running import opened
-from watcher.core.deliveries import DeliveryQuery, DeliveryState
+from watcher.core.deliveries import DeliveryOutcome, DeliveryQuery, DeliveryState
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
-from watcher.core.sink_settings import SinkSettings
+from watcher.core.mutes import Mute
+from watcher.core.sink_settings import SinkOptions, SinkSettings
 from watcher.stores.dynamodb.store import DynamoStore
 
 if TYPE_CHECKING:
     from tests.support.dynamodb_tables import Tables
-    from watcher.core.deliveries import DeliveryOutcome
     from watcher.core.ports import Store
 
 OPS = SinkSettings("ops", "stdout")
+
+
+class ShowsAttempts(SinkOptions):
+    shows_attempts = True
+
+
+COMMITS = SinkSettings("ops", "github", options=ShowsAttempts())
 
 
 @pytest.fixture
@@ -91,6 +99,102 @@ async def test_what_the_sink_itself_refused_stays_a_dead_letter(daemon: Daemon) 
     await daemon.reload(OUT, OPS)
     assert NETWORK.id in daemon.recorder.records
     assert await waiting(daemon) == []
+
+
+async def test_a_returned_sink_that_shows_a_commit_as_pending_is_sent_the_end(daemon: Daemon) -> None:
+    await daemon.reload(OUT, COMMITS)
+    await daemon.shows(0, SUCCEEDED)
+    await daemon.shows(1, IN_PROGRESS)
+    await settles(daemon, sent((await daemon.store.due("ops", 1))[0]))
+    await daemon.reload(OUT)
+    await daemon.shows(1, SUCCEEDED)
+    await daemon.shows(2, IN_PROGRESS)
+    await daemon.shows(2, SUCCEEDED)
+    await daemon.reload(OUT)
+    assert await waiting(daemon) == []
+    await daemon.reload(OUT, COMMITS)
+    assert await waiting(daemon) == ["succeeded"]
+    await settles(daemon, sent((await daemon.store.due("ops", 1))[0]))
+    await daemon.reload(OUT, COMMITS)
+    assert await waiting(daemon) == []
+
+
+async def test_a_returned_sink_that_had_a_step_of_an_attempt_pending_is_sent_only_the_end(daemon: Daemon) -> None:
+    await daemon.reload(OUT, COMMITS)
+    await daemon.shows(0, SUCCEEDED)
+    await daemon.shows(1, IN_PROGRESS)
+    await daemon.reload(OUT)
+    await daemon.shows(1, FAILED)
+    await daemon.reload(OUT)
+    await daemon.reload(OUT, COMMITS)
+    assert await waiting(daemon) == ["failed"]
+
+
+async def test_the_end_of_the_last_attempt_of_a_pending_commit_counts(daemon: Daemon) -> None:
+    await daemon.reload(OUT, COMMITS)
+    await daemon.shows(0, SUCCEEDED)
+    await daemon.shows(1, IN_PROGRESS, sha="a")
+    await daemon.reload(OUT)
+    await daemon.shows(1, SUCCEEDED, sha="a")
+    await daemon.shows(2, IN_PROGRESS, sha="a")
+    await daemon.shows(2, FAILED, sha="a")
+    await daemon.shows(3, SUCCEEDED, Mute(), sha="b")
+    await daemon.reload(OUT, COMMITS)
+    assert await waiting(daemon) == ["succeeded", "failed", "succeeded"], "the last one resolves the incident"
+
+
+async def test_an_attempt_that_ends_after_the_sink_is_back_is_sent_once(daemon: Daemon) -> None:
+    await daemon.reload(OUT, COMMITS)
+    await daemon.shows(0, SUCCEEDED)
+    await daemon.shows(1, IN_PROGRESS)
+    await settles(daemon, sent((await daemon.store.due("ops", 1))[0]))
+    await daemon.reload(OUT)
+    await daemon.reload(OUT, COMMITS)
+    await daemon.shows(1, SUCCEEDED, Mute())
+    assert await waiting(daemon) == ["succeeded"]
+
+
+@pytest.mark.parametrize("sink", [OPS, COMMITS])
+async def test_a_sink_that_is_back_after_the_retention_is_sent_nothing_that_is_out_of_date(
+    daemon: Daemon, sink: SinkSettings
+) -> None:
+    await daemon.reload(OUT, sink)
+    await daemon.shows(1, FAILED)
+    await settles(daemon, sent((await daemon.store.due("ops", 1))[0]))
+    await daemon.shows(2, IN_PROGRESS)
+    await daemon.reload(OUT)
+    await daemon.shows(2, SUCCEEDED)
+    await daemon.reload(OUT)
+    assert await prune_all(daemon) == 3
+    await daemon.reload(OUT, sink)
+    assert await waiting(daemon) == []
+    await daemon.shows(3, FAILED)
+    await daemon.shows(4, SUCCEEDED)
+    assert await waiting(daemon) == ["failed", "succeeded"]
+
+
+@pytest.mark.parametrize("sink", [OPS, COMMITS])
+async def test_the_end_of_what_outlasts_the_retention_is_sent_to_a_sink_that_is_back(
+    daemon: Daemon, sink: SinkSettings
+) -> None:
+    await daemon.reload(OUT, sink)
+    await daemon.shows(1, FAILED)
+    await daemon.shows(2, IN_PROGRESS)
+    for delivery in await daemon.store.due("ops", 2):
+        await settles(daemon, sent(delivery))
+    await daemon.reload(OUT)
+    assert await prune_all(daemon) == 1, "the failure stays while its incident is open"
+    await daemon.reload(OUT, sink)
+    assert await waiting(daemon) == []
+    await daemon.shows(2, SUCCEEDED, Mute())
+    assert await waiting(daemon) == ["succeeded"]
+
+
+async def prune_all(daemon: Daemon) -> int:
+    """Let the retention of all that is delivered or given up be over; returns of how many events."""
+    for delivery in await daemon.store.due("out", 100):
+        await settles(daemon, sent(delivery))
+    return await daemon.store.prune(CLOCK.now() + timedelta(days=31), 100)
 
 
 async def test_an_end_that_a_daemon_without_the_sink_gave_up_is_sent_by_the_one_that_takes_over(tables: Tables) -> None:

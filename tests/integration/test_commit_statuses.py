@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
-from tests.integration.conftest import a_config, a_stack, at, daemon
-from tests.integration.posting_sinks import REACH, sending
-from tests.integration.receiver import Cut, Reply, json_reply, receiving
+from tests.integration.posting_sinks import sending
+from tests.integration.receiver import Cut, Reply, json_reply
 from tests.support.event_samples import (
     LINKED,
     NETWORK,
@@ -29,13 +28,9 @@ from tests.support.event_samples import (
     trial,
 )
 from tests.support.git_hosts import Bitbucket, GitHost, GitHub, GitLab
-from tests.support.simulator import attempt as simulated
-from tests.support.waiting import until
 from watcher.core.deliveries import SendOutcome, Verdict
 from watcher.core.diff import Reason
 from watcher.core.model import FAILED, IN_PROGRESS, QUEUED, SUCCEEDED
-from watcher.core.mutes import Mute
-from watcher.core.sink_settings import SinkSettings
 from watcher.core.stamps import stamped
 from watcher.errors import SinkError
 from watcher.sinks.bitbucket import BitbucketOptions
@@ -47,7 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.integration.receiver import Received
-    from tests.support.simulator import Simulator
     from watcher.core.events import Event
 
 REPOSITORY = "example-org/platform-templates"
@@ -308,33 +302,3 @@ async def test_an_app_without_a_token_is_a_failure_of_the_sink(app_key: Any) -> 
         await sent("github", host, [FAILURE], **app(app_key) | {"installation_id": "1"})
     with pytest.raises(SinkError, match="gives no token for the App's installation: 201, but not a token"):
         await sent("github", host, [FAILURE], json_reply(201, nothing=1), **app(app_key))
-
-
-class LocalGitHub(GitHubOptions):
-    """GitHub itself, at another address."""
-
-    self_hosted: ClassVar = frozenset({"GITHUB"})
-
-
-@pytest.mark.parametrize(("status", "state"), [(SUCCEEDED, "success"), (FAILED, "failure")])
-async def test_a_mute_over_the_end_of_an_attempt_leaves_no_status_pending(
-    simulator: Simulator, status: str, state: str
-) -> None:
-    target, host = a_stack(), GitHub("example-org/infrastructure")
-    simulator.world.show(target, simulated(target, SUCCEEDED, at(0)))
-    async with receiving(answer=host.answer) as receiver:
-        keys: dict[str, Any] = {"url": receiver.url(""), "token": SecretStr(host.token), **KEYS, **REACH}
-        options = LocalGitHub.model_construct(name="commits", type="github", **keys)
-        config = a_config(simulator.url, [target], sinks=(SinkSettings("commits", "github", options=options),))
-
-        def states() -> list[str]:
-            return [each["state"] for kept in host.statuses.values() for each in kept]
-
-        async with daemon(config) as app:
-            await until(lambda: app.recorder.record_of(target.id).known is not None)
-            simulator.world.show(target, simulated(target, IN_PROGRESS, at(1), SHA))
-            await until(lambda: states() == ["pending"])
-            await app.apply(replace(config, mutes=(Mute(),)))
-            simulator.world.show(target, simulated(target, status, at(1), SHA))
-            await until(lambda: states() == ["pending", state])
-            assert app.recorder.record_of(target.id).unfinished == ()

@@ -1,8 +1,9 @@
 """What is sent to a sink that was removed and is in the configuration again. Pure.
 
-While it was removed, what waited for it, and the ends of the problems that it was sent, became dead letters. When it is
-back, it is sent the ends, so that no alert stays open at its receiver, and the problems of incidents that are still
-open. Anything else is out of date, and stays a dead letter.
+While it was removed, what waited for it, and the ends of the problems that it was sent, became dead letters; and so did
+the ends of the attempts that it shows as unfinished (`core.unfinished`). When it is back, it is sent the ends, so that
+no alert stays open at its receiver, and no commit pending; and the problems of incidents that are still open. Anything
+else is out of date, and stays a dead letter.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,6 +12,7 @@ from watcher.core.deliveries import DeliveryRecord
 from watcher.core.incidents import BEGUN_BY, State, incident_of
 from watcher.core.sink_settings import SinkSettings
 from watcher.core.state import Record
+from watcher.core.unfinished import is_end
 
 
 def owed_again(
@@ -29,6 +31,8 @@ def owed_again(
 
 def _is_owed(sink: SinkSettings, removed: DeliveryRecord, record_of: Callable[[str], Record]) -> bool:
     event = removed.event
+    if sink.options.shows_attempts and is_end(event.type):
+        return True
     about = incident_of(event)
     if about.get("state") == State.RESOLVED:
         return sink.send_resolved

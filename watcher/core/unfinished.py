@@ -2,7 +2,10 @@
 
 A receiver that was sent that an attempt has begun would show it as unfinished for ever if its end were held back. So
 the end is for each such sink, whatever its filters and mutes say then. An attempt of which it was sent nothing is held
-back as a whole.
+back as a whole, unless it repeats the sync of a commit that the sink shows as unfinished.
+
+For a sink that was removed meanwhile, the end becomes a dead letter, which is sent when the sink is back
+(`core.returned_sinks`). So do the ends of further attempts of the same commit, since the last one counts.
 """
 
 from __future__ import annotations
@@ -26,21 +29,38 @@ def is_end(event_type: str) -> bool:
 
 
 def end_is_for(unfinished: Sequence[str], event: Event, sinks: Iterable[SinkSettings]) -> tuple[str, ...]:
-    """Return the configured sinks that show as `unfinished` the attempt that an event ends."""
-    if not unfinished or event.type not in _ENDS:
+    """Return the sinks that show as `unfinished` what an event ends: the latest attempt, or another of its commit.
+
+    One that is not configured has the end as well: another daemon of the table may have the sink, or the delivery
+    becomes a dead letter.
+    """
+    if not unfinished or event.type not in _ENDS or _is_of_another_commit(event):
         return ()
-    return tuple(sink.name for sink in sinks if sink.name in unfinished)
+    others = {sink.name for sink in sinks if not sink.options.shows_attempts}
+    return tuple(name for name in unfinished if name not in others)
 
 
 def unfinished_after(
-    unfinished: Sequence[str], event: Event, sent_to: Sequence[str], sinks: Iterable[SinkSettings]
+    unfinished: Sequence[str], event: Event, sent_to: Sequence[str], sinks: Sequence[SinkSettings]
 ) -> tuple[str, ...]:
-    """Return the sinks that show the latest attempt as unfinished after an event that was for the sinks `sent_to`."""
-    if event.type in _ENDS:
-        return ()
-    if event.type not in _STEPS:
+    """Return the sinks that show the latest attempt as unfinished after an event that was for the sinks `sent_to`.
+
+    One that is not configured stays among them until an attempt of another commit.
+    """
+    if event.type not in _ENDS | _STEPS:
         return tuple(unfinished)
-    showing = tuple(sink.name for sink in sinks if sink.options.shows_attempts and sink.name in sent_to)
-    if not unfinished or json.loads(event.body)["data"]["new_attempt"]:
-        return showing
-    return (*unfinished, *(name for name in showing if name not in unfinished))
+    kept = () if unfinished and _is_of_another_commit(event) else unfinished
+    if event.type in _ENDS:
+        configured = {sink.name for sink in sinks}
+        return tuple(name for name in kept if name not in configured)
+    showing = [sink.name for sink in sinks if sink.options.shows_attempts and sink.name in sent_to]
+    return (*kept, *(name for name in showing if name not in kept))
+
+
+def _is_of_another_commit(event: Event) -> bool:
+    """Return whether an event's attempt is new, and syncs another commit than the one before, as far as is known."""
+    data = json.loads(event.body)["data"]
+    if not data["new_attempt"]:
+        return False
+    commit, before = (data["attempt"].get("targetRevision") or {}).get("sha"), data["previous_attempt"] or {}
+    return not commit or commit != before.get("sha")

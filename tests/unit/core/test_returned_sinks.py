@@ -10,13 +10,20 @@ from tests.unit.conftest import minute
 from watcher.core.deliveries import DeliveryRecord, DeliveryState
 from watcher.core.events import Event
 from watcher.core.returned_sinks import owed_again
-from watcher.core.sink_settings import SinkSettings
+from watcher.core.sink_settings import SinkOptions, SinkSettings
 from watcher.core.state import Incident, Record
 
 FAILED, SUCCEEDED = "watcher.sync.failed", "watcher.sync.succeeded"
 OPEN = Record(incident=Incident("i", minute(1), ("failed",)))
 OPS = SinkSettings("ops", "stdout")
 SILENT = SinkSettings("ops", "stdout", send_resolved=False)
+
+
+class ShowsAttempts(SinkOptions):
+    shows_attempts = True
+
+
+COMMITS = SinkSettings("ops", "github", options=ShowsAttempts(), send_resolved=False)
 
 
 def removed(
@@ -44,6 +51,10 @@ END = removed(SUCCEEDED, state="resolved")
         pytest.param(OPS, END, Record(), True, id="an end"),
         pytest.param(OPS, END, OPEN, True, id="an end before another incident"),
         pytest.param(SILENT, END, Record(), False, id="an end for a sink without ends"),
+        pytest.param(COMMITS, removed(SUCCEEDED, None), Record(), True, id="a success for a sink that shows attempts"),
+        pytest.param(COMMITS, removed(FAILED), Record(), True, id="a failure that is over for such a sink"),
+        pytest.param(COMMITS, removed("watcher.sync.queued", None), Record(), False, id="a step for such a sink"),
+        pytest.param(COMMITS, removed(SUCCEEDED, None, sink="other"), OPEN, False, id="a success of another sink"),
     ],
 )
 def test_a_sink_that_is_back_is_sent_ends_and_the_problems_of_open_incidents(

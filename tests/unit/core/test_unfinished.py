@@ -23,9 +23,16 @@ SINKS = [
 ALL = ("a", "plain", "b")
 
 
-def event(word: str, *, new: bool = False) -> Event:
-    body = json.dumps({"data": {"new_attempt": new}})
+def event(word: str, *, new: bool = False, sha: str | None = "b", before: str | None = "a") -> Event:
+    """Of the commit `sha`; the attempt before is of the commit `before`."""
+    attempt = {"targetRevision": {"sha": sha} if sha else None}
+    body = json.dumps({"data": {"new_attempt": new, "attempt": attempt, "previous_attempt": {"sha": before}}})
     return Event("1", f"watcher.{word}", "s", "2026-11-23T08:00:00Z", body)
+
+
+def again(word: str) -> Event:
+    """Of a new attempt to sync the same commit."""
+    return event(word, new=True, before="b")
 
 
 @pytest.mark.parametrize(
@@ -38,6 +45,14 @@ def event(word: str, *, new: bool = False) -> Event:
         (("b",), event("sync.stalled"), ALL, ("b", "a")),
         (("a", "b"), event("sync.in_progress"), (), ("a", "b")),
         (("a", "b"), event("sync.in_progress", new=True), ("b",), ("b",)),
+        (("a", "b"), event("sync.in_progress", new=True, sha=None, before=None), (), ()),
+        (("a",), again("sync.in_progress"), ("b",), ("a", "b")),
+        (("removed", "a"), event("sync.in_progress"), (), ("removed", "a")),
+        (("removed", "a"), event("sync.succeeded"), ALL, ("removed",)),
+        (("removed",), again("sync.in_progress"), ("a",), ("removed", "a")),
+        (("removed",), again("sync.failed"), ALL, ("removed",)),
+        (("removed",), event("sync.in_progress", new=True), ("a",), ("a",)),
+        (("removed",), event("sync.succeeded", new=True), ALL, ()),
         (("a", "b"), event("sync.succeeded"), ALL, ()),
         (("a", "b"), event("sync.failed"), (), ()),
         (("a", "b"), event("sync.blocked"), ALL, ("a", "b")),
@@ -51,16 +66,30 @@ def test_a_sink_shows_the_latest_attempt_as_unfinished_once_it_was_sent_one_of_i
 
 
 @pytest.mark.parametrize(
-    ("unfinished", "word", "names"),
+    ("unfinished", "of", "names"),
     [
-        (("removed", "b", "a"), "sync.succeeded", ("a", "b")),
-        (("b",), "sync.failed", ("b",)),
-        (("b",), "sync.in_progress", ()),
-        ((), "sync.failed", ()),
+        (("b", "a"), event("sync.succeeded"), ("b", "a")),
+        (("b",), event("sync.failed"), ("b",)),
+        (("b",), event("sync.in_progress"), ()),
+        ((), event("sync.failed"), ()),
+        (("b",), again("sync.failed"), ("b",)),
+        (("b",), event("sync.failed", new=True), ()),
+        (("b",), event("sync.failed", new=True, sha=None, before=None), ()),
+        (("removed",), event("sync.succeeded"), ("removed",)),
+        (("plain",), event("sync.succeeded"), ()),
     ],
-)
-def test_the_end_of_an_attempt_is_for_the_configured_sinks_that_show_it(
-    unfinished: tuple[str, ...], word: str, names: tuple[str, ...]
+    ids=[
+        "all that show it", "one that shows it", "a step", "none shows it", "a further attempt of the commit",
+        "an attempt of another commit", "an attempt of an unknown commit", "a removed sink",
+        "a sink of another type now",
+    ],
+)  # fmt: skip
+def test_the_end_of_an_attempt_is_for_the_sinks_that_show_its_commit_as_unfinished_also_for_a_removed_one(
+    unfinished: tuple[str, ...], of: Event, names: tuple[str, ...]
 ) -> None:
-    assert end_is_for(unfinished, event(word), SINKS) == names
-    assert is_end(f"watcher.{word}") == (word != "sync.in_progress")
+    assert end_is_for(unfinished, of, SINKS) == names
+
+
+def test_an_attempt_ends_by_success_or_failure_alone() -> None:
+    words = ("succeeded", "failed", "in_progress", "stalled", "unknown")
+    assert [is_end(f"watcher.sync.{word}") for word in words] == [True, True, False, False, False]

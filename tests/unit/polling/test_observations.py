@@ -496,7 +496,7 @@ def test_a_sink_that_shows_an_attempt_as_unfinished_is_sent_its_end_also_while_m
     assert sent == expected
 
 
-def test_the_end_of_an_attempt_is_sent_whatever_the_filters_of_the_sink_say_then_and_is_not_sent_again() -> None:
+def test_the_end_of_an_attempt_is_sent_whatever_the_filters_of_the_sink_say_then() -> None:
     config = Config("watcher.yaml", {}, (), Retry(), 3, (COMMITS,), "memory://", None, 1.0, 1.0)
     before = Record(Known(an_attempt(1, IN_PROGRESS), minute(1)), 1, unfinished=("commits", "removed"))
     observation, _ = observe_answer(TARGET, before, a_snapshot(an_attempt(1, FAILED)), minute(2))
@@ -508,7 +508,7 @@ def test_the_end_of_an_attempt_is_sent_whatever_the_filters_of_the_sink_say_then
         for changed in ({"sinks": (replace(COMMITS, targets=("*/another",)),)}, {"mutes": MUTED})
     ]  # fmt: skip
     for each in made:
-        assert [[*sinks] for _, sinks in each.events] == [["commits"]]
-        assert each.record.unfinished == ()
-        assert each.record.incident.notified == ("commits",)
+        assert [[*sinks] for _, sinks in each.events] == [["commits", "removed"]]
+        assert each.record.unfinished == ("removed",)
+        assert each.record.incident.notified == ("commits", "removed")
         assert each.record.incident.held == ()
