@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import GenerateJsonSchema
@@ -39,6 +44,35 @@ class _ForPeople(GenerateJsonSchema):
         if default is None or isinstance(default, StrictModel):
             return inner
         return {**inner, "default": to_jsonable_python(default)}
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        """Describe each key by the docstring of its field, unless the field has a description."""
+        made, model = super().model_schema(schema), schema["cls"]
+        bases = [base for base in reversed(model.__mro__) if issubclass(base, StrictModel)]
+        for name, text in chain.from_iterable(_docstrings_of(base).items() for base in bases):
+            field = model.model_fields.get(name)
+            if field is not None and field.description is None:
+                made["properties"][field.alias or name]["description"] = text
+        return made
+
+
+def _docstrings_of(model: type[StrictModel]) -> Mapping[str, str]:
+    """Return the docstrings of the fields that the class itself has; none if it was made from other models."""
+    return _docstrings_in(model.__module__).get(model.__name__, {})
+
+
+@cache
+def _docstrings_in(module: str) -> Mapping[str, Mapping[str, str]]:
+    """Return the docstrings of the annotated names of each class of a module."""
+    body = ast.parse(inspect.getsource(sys.modules[module])).body
+    return {each.name: dict(_documented(each)) for each in body if isinstance(each, ast.ClassDef)}
+
+
+def _documented(definition: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for pair in pairwise(definition.body):
+        match pair:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                yield name, inspect.cleandoc(text)
 
 
 def _or_null(schema: JsonSchemaValue) -> JsonSchemaValue:
