@@ -35,6 +35,9 @@ settings.load_profile("few")
 
 botocore_caches.install()
 
+# What is imported and collected stays: see `pytest_collection_finish`.
+gc.disable()
+
 # An emulator shares the machine with the tests: it may take longer than a table of AWS.
 client.Caller.call.__kwdefaults__["within"] = 30.0
 
@@ -89,6 +92,7 @@ def pytest_collection(session: pytest.Session) -> None:
 def pytest_collection_finish() -> None:
     """Look for garbage only among what comes now: what was imported and collected stays until the end."""
     gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
