@@ -12,7 +12,7 @@ from watcher.cli.output.console import print_json
 from watcher.cli.output.targets import Row, about_connection, failure_to_json, print_absent, print_targets
 from watcher.cli.running import run_to_end
 from watcher.core.events import target_to_json
-from watcher.core.state import attempt_to_json, blocker_to_json
+from watcher.core.state_json import attempt_to_json, blocker_to_json
 from watcher.core.status import Status, reason_of
 from watcher.messages.phrases import counted
 from watcher.observability import logs

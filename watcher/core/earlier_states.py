@@ -8,21 +8,15 @@ and its id is that of the event which reported it, as far as the state still has
 - a connection: all but its ARN, in whose place is the subject.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from watcher.core.connections import AVAILABLE
 from watcher.core.event_ids import id_of
 from watcher.core.model import FAILED, SUCCEEDED, rfc3339
+from watcher.core.state import Known, Record
 
-if TYPE_CHECKING:
-    from watcher.core.state import Known, Record
-
-
-_AVAILABLE = "AVAILABLE"
-"""As in `core.connections`, which cannot be imported here: it imports `core.state`, which imports this module."""
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -59,7 +53,7 @@ def _problems(subject: str, record: Record) -> Iterator[_Problem]:
         blocker = record.blockers[0]
         began = blocker.created_at or (known.since if known else None) or _LONG_AGO
         yield _problem(began, "blocked", subject, "sync.blocked", blocker.id, blocker.status)
-    if connection is not None and connection.status != _AVAILABLE:
+    if connection is not None and connection.status != AVAILABLE:
         times = connection.times.get(connection.status, 1)
         yield _problem(connection.since, "unavailable", subject, "connection.unavailable", connection.status, times)
     if known is None or (attempt := known.attempt) is None:

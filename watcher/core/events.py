@@ -50,7 +50,8 @@ from watcher.core.model import (
     rfc3339,
     seconds_between,
 )
-from watcher.core.state import Known, Outage, attempt_to_json, blocker_to_json
+from watcher.core.state import Known, Outage
+from watcher.core.state_json import attempt_to_json, blocker_to_json
 
 DATASCHEMA = "urn:watcher:event:1"
 

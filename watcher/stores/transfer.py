@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from watcher.core import state
+from watcher.core import state_json
 from watcher.core.by_hand import (
     ACKNOWLEDGEMENT_FORM,
     MUTE_FORM,
@@ -186,7 +186,7 @@ def _written(part: Part) -> tuple[str, Any]:
             return "sinks", [*names]
         case State(subject, record, forgotten):
             left = {} if forgotten is None else {"forgotten": forgotten}
-            return "state", {"subject": subject, "record": json.loads(state.dump(record)), **left}
+            return "state", {"subject": subject, "record": json.loads(state_json.dump(record)), **left}
         case Listing(key, completed_at, targets):
             at = rfc3339(completed_at)
             return "listing", {**key._asdict(), "completed_at": at, "targets": targets_to_json(targets)}
@@ -209,9 +209,8 @@ def _part(kind: str, values: Any) -> Part:
         case "sinks":
             return Sinks(tuple(dict.fromkeys(values)))
         case "state":
-            return State(
-                values["subject"], state.load(json.dumps(values["record"]), values["subject"]), values.get("forgotten")
-            )
+            record = state_json.load(json.dumps(values["record"]), values["subject"])
+            return State(values["subject"], record, values.get("forgotten"))
         case "listing":
             key = ListingKey(values["account"], values["region"], values["kind"])
             return Listing(key, parse_rfc3339(values["completed_at"]), targets_from_json(values["targets"], key))

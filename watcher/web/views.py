@@ -16,7 +16,8 @@ from watcher.core.links import links, repository_name
 from watcher.core.model import Revision, Target, parse_rfc3339, rfc3339
 from watcher.core.mutes import Mute
 from watcher.core.settings import Config
-from watcher.core.state import Outage, Record, attempt_to_json, blocker_to_json
+from watcher.core.state import Outage, Record
+from watcher.core.state_json import attempt_to_json, blocker_to_json
 from watcher.core.status import active, outage_of, reason_of, reported, stalled, standing
 from watcher.delivery.explain import explain
 from watcher.messages.connections import connection_note

@@ -17,7 +17,8 @@ from watcher.core.mutes import Mute
 from watcher.core.routing import why_not
 from watcher.core.settings import Config, Retry
 from watcher.core.sink_settings import SinkSettings
-from watcher.core.state import Incident, Known, KnownDigests, Outage, Record, dump, forgotten, load
+from watcher.core.state import Incident, Known, KnownDigests, Outage, Record, forgotten
+from watcher.core.state_json import dump, load
 from watcher.messages.compose import message_for
 from watcher.sources.codeconnections import stack
 from watcher.util.bounded_text import bounded

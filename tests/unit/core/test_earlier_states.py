@@ -12,7 +12,8 @@ from watcher.core.connections import PENDING
 from watcher.core.event_ids import id_of, incident_id
 from watcher.core.events import Event, blocker_event, outage_event
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, EndpointKey, FirstSeen, Snapshot, rfc3339
-from watcher.core.state import Incident, Known, KnownConnection, Outage, Record, Taken, dump, load
+from watcher.core.state import Incident, Known, KnownConnection, Outage, Record, Taken
+from watcher.core.state_json import dump, load
 from watcher.polling.observations import observe_answer
 from watcher.sources.codeconnections import stack
 

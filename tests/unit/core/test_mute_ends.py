@@ -15,7 +15,8 @@ from watcher.core.mute_ends import held_after, is_held, released, still_held
 from watcher.core.mutes import Mute
 from watcher.core.settings import Config, Retry
 from watcher.core.sink_settings import SinkSettings
-from watcher.core.state import HeldBack, Incident, Record, dump, load
+from watcher.core.state import HeldBack, Incident, Record
+from watcher.core.state_json import dump, load
 from watcher.core.windows import Window
 
 if TYPE_CHECKING:

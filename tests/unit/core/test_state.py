@@ -12,24 +12,11 @@ from hypothesis import strategies as st
 
 from tests.unit.conftest import EIGHT, a_blocker, a_revision, an_attempt, minute
 from tests.unit.core.test_attempts import seen_attempts
-from watcher.core import state
+from watcher.core import state_json
 from watcher.core.attempts import line_of
 from watcher.core.model import FAILED, Attempt, Blocker, parse_rfc3339, rfc3339
-from watcher.core.state import (
-    FORM,
-    HeldBack,
-    Incident,
-    Known,
-    KnownConnection,
-    Outage,
-    Record,
-    Taken,
-    attempt_to_json,
-    blocker_to_json,
-    dump,
-    forgotten,
-    load,
-)
+from watcher.core.state import HeldBack, Incident, Known, KnownConnection, Outage, Record, Taken, forgotten
+from watcher.core.state_json import FORM, attempt_to_json, blocker_to_json, dump, load
 from watcher.util.shapes import MAX_INTEGER, NONE, Each, Nullable
 
 moments = st.datetimes(timezones=st.just(UTC))
@@ -237,7 +224,7 @@ def test_a_blocker_is_written_with_its_times_in_utc() -> None:
 
 def test_the_form_of_an_object_follows_its_annotations() -> None:
     """Built here once more: mutation testing does not reach what is built when the module is loaded."""
-    codec = state._object(Attempt, state._camel)
+    codec = state_json._object(Attempt, state_json._camel)
     attempt = replace(an_attempt(1, FAILED, "could not clone"), target=None, initial_revision=None)
     form = attempt_to_json(attempt)
     assert codec.form == {
@@ -251,8 +238,8 @@ def test_the_form_of_an_object_follows_its_annotations() -> None:
     assert codec.write(attempt) == form
     assert (form["target"], form["initialRevision"]) == (None, None)
     assert codec.read(form) == attempt
-    assert state._object(Known).read(state._object(Known).write(Known(None, EIGHT))) == Known(None, EIGHT)
-    assert state._object(Outage).form == {"since": str, "code": str, "message": str, "attempts": int}
+    assert state_json._object(Known).read(state_json._object(Known).write(Known(None, EIGHT))) == Known(None, EIGHT)
+    assert state_json._object(Outage).form == {"since": str, "code": str, "message": str, "attempts": int}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from watcher.aws.responses import body_of
 from watcher.core.diff import diff
 from watcher.core.model import Attempt, Snapshot
-from watcher.core.state import Record, dump, load
+from watcher.core.state import Record
+from watcher.core.state_json import dump, load
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
 from watcher.sources import KINDS
 from watcher.sources.codeconnections import REVISION as OF_STACKS

@@ -14,7 +14,8 @@ from watcher.core.incidents import open_to_json
 from watcher.core.listings import ListingKey
 from watcher.core.model import Attempt, Target, rfc3339
 from watcher.core.settings import Config
-from watcher.core.state import Record, attempt_to_json, blocker_to_json
+from watcher.core.state import Record
+from watcher.core.state_json import attempt_to_json, blocker_to_json
 from watcher.core.status import Status, outage_of, reason_of, reported, stalled, standing, summary, urgency
 from watcher.errors import PollFailed
 from watcher.messages.connections import connection_note

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import structlog
 
-from watcher.core import state
+from watcher.core import state_json
 from watcher.core.deliveries import DeliveryState
 from watcher.core.event_check import check_event
 from watcher.core.events import Event
@@ -63,7 +63,7 @@ class Contents:
         text, item = found
         try:
             subject = str(item["subject"])
-            return subject, state.load(text, subject), item
+            return subject, state_json.load(text, subject), item
         except ValueError as error:
             raise self.unreadable(f"the state of {item['subject']!s}", error) from error
 

@@ -7,7 +7,7 @@ that state, only the note is left, and pruned.
 import contextlib
 from uuid import uuid4
 
-from watcher.core import state
+from watcher.core import state, state_json
 from watcher.core.state import Record
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.client import ConditionFailedError
@@ -24,7 +24,7 @@ async def forget(table: Table, record: Record, item: Item, now: float) -> tuple[
     left: Item | None = None
     operations: list[Operation] = [Delete(items.key_of(item), *unchanged)]
     if kept.sequence:
-        values = {"tx": uuid4().hex, "n": item.get("n", 0), "text": state.dump(kept)}
+        values = {"tx": uuid4().hex, "n": item.get("n", 0), "text": state_json.dump(kept)}
         left, note = codec.forgotten_items(item["subject"], now, values)
         operations = [Put(left, *unchanged), Put(note)]
     done = await table.try_transact(operations)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
-from watcher.core import state
+from watcher.core import state_json
 from watcher.core.ports import Entry
 from watcher.core.state import Record
 from watcher.stores.dynamodb import codec, items
@@ -87,7 +87,7 @@ async def prepare(
         row.after = before.get(row.place.sink, 0)
         before[row.place.sink] = row.place.number
     puts += [Put(item_of(each)) for each in entry.history]
-    text = await keep_text(table, state.dump(entry.record))
+    text = await keep_text(table, state_json.dump(entry.record))
     # One more for the state, and one for what is left if not all deliveries fit.
     room = MAX_WRITTEN - 1 - len(puts)
     fit = rows if len(rows) <= room else rows[: room - 1]

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from operator import itemgetter
 from uuid import uuid4
 
-from watcher.core import state
+from watcher.core import state_json
 from watcher.core.by_hand import Acknowledgement, HandMute
 from watcher.core.deliveries import DeliveryState
 from watcher.core.history import AttemptRow, IncidentRow
@@ -164,7 +164,7 @@ class DynamoMover(DynamoReader):
 
     async def _write_state(self, part: State, names: _Names) -> None:
         values: Item = {"subject": part.subject, "tx": uuid4().hex, "n": names.last.get(part.subject, 0)}
-        values |= await keep_text(self.table, state.dump(part.record))
+        values |= await keep_text(self.table, state_json.dump(part.record))
         written = [codec.at(items.state(part.subject), values)]
         if part.forgotten is not None:
             written = [*codec.forgotten_items(part.subject, part.forgotten, values)]

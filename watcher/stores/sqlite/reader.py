@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from watcher.core import listings, state
+from watcher.core import listings, state_json
 from watcher.core.by_hand import ByHand
 from watcher.core.deliveries import DeliveryQuery, DeliveryRecord, DeliveryState
 from watcher.core.event_check import check_event
@@ -48,7 +48,7 @@ class SqliteReader(SqliteHistoryReader):
     async def records(self) -> dict[str, Record]:
         sql = "SELECT subject, state FROM record"
         return await self.database.query(
-            lambda connection: {subject: state.load(text, subject) for subject, text in connection.execute(sql)}
+            lambda connection: {subject: state_json.load(text, subject) for subject, text in connection.execute(sql)}
         )
 
     async def events(self, query: EventQuery) -> list[tuple[int, Event]]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from math import inf
 from typing import Any
 
-from watcher.core import listings, state
+from watcher.core import listings, state, state_json
 from watcher.core.deliveries import Delivery, DeliveryOutcome, DeliveryState, ReminderRequest
 from watcher.core.events import Event
 from watcher.core.listings import Listing, ListingKey
@@ -131,7 +131,7 @@ def _commit(connection: sqlite3.Connection, entries: Sequence[Entry], now: float
         connection.execute(
             """INSERT INTO record (subject, state) VALUES (?, ?)
                ON CONFLICT (subject) DO UPDATE SET state = excluded.state, forgotten = NULL""",
-            (entry.subject, state.dump(entry.record)),
+            (entry.subject, state_json.dump(entry.record)),
         )
         if entry.events:
             outbox.call_off_reminders(connection, entry.subject, now)
@@ -155,10 +155,10 @@ def _forget(connection: sqlite3.Connection, subjects: Collection[str], now: floa
         if row is None:
             continue
         count += 1
-        kept = state.forgotten(state.load(row[0], subject))
+        kept = state.forgotten(state_json.load(row[0], subject))
         if kept.sequence:
             sql = "UPDATE record SET state = ?, forgotten = ? WHERE subject = ?"
-            connection.execute(sql, (state.dump(kept), now, subject))
+            connection.execute(sql, (state_json.dump(kept), now, subject))
         else:
             connection.execute("DELETE FROM record WHERE subject = ?", (subject,))
     return count

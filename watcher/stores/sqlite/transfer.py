@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
-from watcher.core import state
+from watcher.core import state_json
 from watcher.core.by_hand import Acknowledgement, HandMute
 from watcher.core.deliveries import DeliveryState
 from watcher.core.history import AttemptRow, IncidentRow
@@ -54,7 +54,7 @@ def _read(connection: sqlite3.Connection) -> Iterator[Part]:
     """Everything, in the order in which `write` wants it."""
     yield Sinks(tuple(name for (name,) in connection.execute("SELECT name FROM sink ORDER BY name")))
     for subject, text, forgotten in connection.execute("SELECT subject, state, forgotten FROM record ORDER BY subject"):
-        yield State(subject, state.load(text, subject), forgotten)
+        yield State(subject, state_json.load(text, subject), forgotten)
     yield from read_listings(connection, {})
     yield from by_hand.read(connection, None).parts
     yield from history.read(connection)
@@ -89,7 +89,7 @@ def _write(connection: sqlite3.Connection, parts: Iterable[Part], path: Path) ->
                 connection.execute("DELETE FROM sink")
                 connection.executemany("INSERT INTO sink VALUES (?)", [(name,) for name in names])
             case State(subject, record, forgotten):
-                connection.execute("INSERT INTO record VALUES (?, ?, ?)", (subject, state.dump(record), forgotten))
+                connection.execute("INSERT INTO record VALUES (?, ?, ?)", (subject, state_json.dump(record), forgotten))
             case Listing():
                 write_listing(connection, part)
             case HandMute() | Acknowledgement():
