@@ -10,16 +10,13 @@ import inspect
 import os
 import ssl
 from functools import cache
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from botocore import hooks
-from botocore.httpsession import get_cert_path
 
-from watcher.aws import sessions
+from watcher.aws import http_session, sessions
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
 from watcher.sinks import poster
@@ -42,7 +39,7 @@ def install() -> None:
     sessions.JsonModels = cache(sessions.JsonModels)
     hooks.EventAliaser.__init__ = _with_shared_names(hooks.EventAliaser.__init__)
     hooks.accepts_kwargs = _accepts_kwargs
-    AIOHTTPSession._build_ssl_contexts = _with_shared_trust(AIOHTTPSession._build_ssl_contexts)
+    http_session._CONTEXTS = {}  # keeps them when no session uses them
     poster.ssl = SimpleNamespace(**{**vars(ssl), "create_default_context": _default_context})
 
 
@@ -51,7 +48,7 @@ def fill() -> None:
     parse(Document("watcher.yaml", CONFIGURATION), {}, lambda _: None)
     asyncio.run(_clients())
     _default_context()
-    AIOHTTPSession()._build_ssl_contexts(None)
+    http_session.BoundedSession()._build_ssl_contexts(None)
 
 
 def _with_shared_names(init: Any) -> Any:
@@ -63,23 +60,6 @@ def _with_shared_names(init: Any) -> Any:
             self._alias_name_cache = names
 
     return shared_init
-
-
-def _with_shared_trust(build: Any) -> Any:
-    """Read each file of certificate authorities once, and what is wrong as often as it is asked for."""
-    known: dict[tuple[str, int, int], Any] = {}
-
-    def shared_build(self: Any, proxy_url: str | None) -> Any:
-        path = get_cert_path(self._verify)
-        if self._cert_file or proxy_url or not (path and Path(path).is_file()):
-            return build(self, proxy_url)
-        file = Path(path).stat()
-        key = (path, file.st_ino, file.st_mtime_ns)
-        if key not in known:
-            known[key] = build(self, proxy_url)
-        return known[key]
-
-    return shared_build
 
 
 @cache

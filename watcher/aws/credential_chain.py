@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from aiobotocore.config import AioConfig
 from aiobotocore.credentials import (
     AioAssumeRoleCredentialFetcher,
     AioAssumeRoleProvider,
@@ -22,6 +23,7 @@ from aiobotocore.credentials import (
 from aiobotocore.utils import create_nested_client
 
 from watcher.aws import credential_process
+from watcher.aws.http_session import BoundedSession
 from watcher.core.settings import Account
 from watcher.errors import EndpointUnreadable
 
@@ -86,7 +88,9 @@ def assumed_role(session: AioSession, account: Account, region: str, source: Any
     if account.external_id is not None:
         extra["ExternalId"] = account.external_id.get_secret_value()
     fetcher = AioAssumeRoleCredentialFetcher(
-        client_creator=partial(session.create_client, region_name=region),
+        client_creator=partial(
+            session.create_client, region_name=region, config=AioConfig(http_session_cls=BoundedSession)
+        ),
         source_credentials=source,
         role_arn=account.role_arn,
         extra_args=extra,

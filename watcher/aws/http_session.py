@@ -6,15 +6,18 @@ botocore reads bodies of any length. The class is plugged in by the client's pub
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
+from threading import Lock
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn, Self
+from weakref import WeakValueDictionary
 
 import aiohttp
 from aiobotocore.httpsession import AIOHTTPSession
 from aiohttp import ClientRequest, ClientTimeout
 from aiohttp.http import HttpProcessingError, StreamWriter
 from botocore import exceptions as botocore_errors
-from botocore.httpsession import mask_proxy_url
+from botocore.httpsession import get_cert_path, mask_proxy_url
 from yarl import URL
 
 from watcher.errors import EndpointUnreadable
@@ -22,6 +25,7 @@ from watcher.util.http_responses import bounded_responses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from ssl import SSLContext
 
     from aiobotocore.awsrequest import AioAWSResponse
     from aiohttp import StreamReader, TCPConnector
@@ -31,6 +35,10 @@ if TYPE_CHECKING:
 MAX_ANSWER_BYTES = 1024 * 1024
 NO_TIMEOUT = ClientTimeout(total=None)
 """The caller limits the time of a call as a whole."""
+
+_CONTEXTS: WeakValueDictionary[tuple[str, int, int], SSLContext] = WeakValueDictionary()
+"""What trusts the certificate authorities of a file (path, inode, time of change in ns), while a session uses it."""
+_READING = Lock()
 
 
 class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has no types
@@ -44,6 +52,22 @@ class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has n
         self._prepared_for: dict[URL, tuple[TCPConnector, ClientRequest]] = {}
         await self._get_session(None)
         return self
+
+    def _build_ssl_contexts(self, proxy_url: str | None) -> tuple[SSLContext, SSLContext | None]:
+        """Let all sessions share what trusts the same file: to read it takes as long as all else in opening a client.
+
+        aiobotocore calls this on a thread. A client certificate or a proxy changes a context, so it has its own.
+        """
+        path = get_cert_path(self._verify)
+        if self._cert_file or proxy_url or not path or not Path(path).is_file():
+            contexts: tuple[SSLContext, SSLContext | None] = super()._build_ssl_contexts(proxy_url)
+            return contexts
+        file = Path(path).stat()
+        key = (path, file.st_ino, file.st_mtime_ns)
+        with _READING:
+            context: SSLContext = _CONTEXTS.get(key) or super()._build_ssl_contexts(None)[0]
+            _CONTEXTS[key] = context
+        return context, None
 
     async def _create_connector(self, proxy_url: str | None) -> TCPConnector:
         return bounded_responses(await super()._create_connector(proxy_url))
