@@ -327,8 +327,8 @@ def explored(machine: type[SeveralWatchers], url: str, examples: int, steps: int
 def _quick(monkeypatch: pytest.MonkeyPatch, aws_credentials: None) -> None:
     """Nothing rests for long."""
     for name in (
-        "polling.recorder.MIN_PAUSE_SECONDS",
-        "polling.recorder.MAX_PAUSE_SECONDS",
+        "polling.retried_writes.MIN_PAUSE_SECONDS",
+        "polling.retried_writes.MAX_PAUSE_SECONDS",
         "delivery.settler.STORE_PAUSE_SECONDS",
         "delivery.worker.STORE_PAUSE_SECONDS",
     ):

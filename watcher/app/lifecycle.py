@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,15 +13,17 @@ import structlog
 
 from watcher import __version__
 from watcher.app.discovery import Discovery
-from watcher.app.sink_changes import SinkChanges, repeat_until_stored
+from watcher.app.serving import serve_again, serve_at
+from watcher.app.sink_changes import SinkChanges
+from watcher.app.store_retries import StoppedError, start_with_retries
 from watcher.app.view import RunningDaemon
 from watcher.aws.sessions import Sessions
 from watcher.config.reloader import AT_START, ReloadStatus, difference
 from watcher.core.ports import Reader, Store
-from watcher.core.settings import Config, Http
+from watcher.core.settings import Config
 from watcher.delivery.heartbeat import HeartbeatSender
 from watcher.delivery.maintenance import Maintenance
-from watcher.errors import ServiceUnreachable, StoreError
+from watcher.errors import StoreError
 from watcher.observability.metrics import Metrics
 from watcher.observability.observer import Observers
 from watcher.polling.by_hand import READ_SECONDS, READ_TABLE_SECONDS, follow_by_hand, read_by_hand
@@ -40,12 +42,6 @@ log = structlog.get_logger()
 
 CLOSE_SECONDS = 5.0
 """Seconds beyond the grace time for closing what is open."""
-
-LISTEN_RETRY_SECONDS = 30.0
-"""Seconds between tries to listen at an address that the configuration does not name."""
-
-START_SECONDS = 30.0
-"""Seconds for which the start is retried while the store is unavailable."""
 
 
 @dataclass(eq=False)
@@ -80,7 +76,7 @@ class App:
             StoreError: the store cannot be used, at the start or for observed changes at the end.
             ServiceUnreachable: it cannot listen at the address that `http.listen` names.
         """
-        with contextlib.suppress(_StoppedError):
+        with contextlib.suppress(StoppedError):
             await self._run(stop, beside)
 
     async def apply(self, config: Config) -> tuple[str, ...]:
@@ -100,7 +96,7 @@ class App:
         change = difference(before, config)
         coming = self.sink_changes.build(change)  # first: what cannot be made refuses the whole configuration
         if config.http != before.http:
-            await self._serve_at(config.http)
+            await serve_at(self.web, config.http)
         config = replace(config, **{key: getattr(before, key) for key in AT_START})
         gone = self.discovery.adopt(config)
         self.view.watch(config)
@@ -133,10 +129,11 @@ class App:
         self.hub.reloaded()
 
     async def _run(self, stop: asyncio.Event, beside: Sequence[Task]) -> None:
-        await self._open_with_retries(self.store.open, stop)
+        start = partial(start_with_retries, stop=stop, clock=self.view.clock)
+        await start(self.store.open)
         try:
-            await self._open_with_retries(self.discovery.load, stop)
-            await self._open_with_retries(lambda: read_by_hand(self.store, self.recorder), stop)
+            await start(self.discovery.load)
+            await start(lambda: read_by_hand(self.store, self.recorder))
             config = self.view.config
             if config.tracing is not None:
                 from watcher.observability.tracing_setup import Tracing  # noqa: PLC0415  loads OpenTelemetry
@@ -149,25 +146,15 @@ class App:
                     config.subjects | self.discovery.leaving(),
                     lambda records, gone: removal_entries(config, records, gone, now, {}, hand),
                 )
-            await self._open_with_retries(lambda: self.sink_changes.update_store(config.sinks), stop)
+            await start(lambda: self.sink_changes.update_store(config.sinks))
             if self.reader is not self.store:
-                await self._open_with_retries(self.reader.open, stop)
-            await self._serve_at(config.http)
+                await start(self.reader.open)
+            await serve_at(self.web, config.http)
             self.relay.wake()
             log.info("watcher.started", targets=len(config.targets), endpoints=len(endpoints))
-            await self._supervise(stop, [self._serve_again, *beside])
+            await self._supervise(stop, [partial(serve_again, self.web, lambda: self.view.config.http), *beside])
         finally:
             await self._close()
-
-    async def _open_with_retries(self, step: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
-        until = self.view.clock.monotonic() + START_SECONDS
-
-        def give_up(error: StoreError) -> bool:
-            if error.passing and stop.is_set():
-                raise _StoppedError from error
-            return not error.passing or self.view.clock.monotonic() > until
-
-        await repeat_until_stored(step, "store.unavailable", f"retrying for up to {START_SECONDS:g} s", give_up)
 
     async def _supervise(self, stop: asyncio.Event, beside: Sequence[Task]) -> None:
         """Run all tasks until one ends; then stop polling, deliver what is due, and end the others."""
@@ -236,33 +223,6 @@ class App:
         kept = {"consequence": "they are kept, and sent after the next start"} if undelivered else {}
         log.info("watcher.stopped", undelivered=undelivered, **kept)
 
-    async def _serve_at(self, http: Http | None) -> None:
-        """Serve the pages at another address, or nowhere (None).
-
-        Raises:
-            ServiceUnreachable: it cannot listen at the address that the configuration names; nothing has changed.
-        """
-        before = self.web.url
-        try:
-            await self.web.reconfigure(http)
-        except ServiceUnreachable as error:
-            if http is None or http.written:
-                raise
-            # The configuration does not name the address: watch without the pages.
-            log.warning("http.listen_failed", error=str(error))
-        if self.web.url not in (None, before):
-            log.info("http.started", url=self.web.url)
-
-    async def _serve_again(self) -> None:
-        """Try again, for ever, to listen at an address that was not available."""
-        while True:
-            await asyncio.sleep(LISTEN_RETRY_SECONDS)
-            http = self.view.config.http
-            if self.web.url is None and http is not None:
-                with contextlib.suppress(ServiceUnreachable):
-                    await self.web.reconfigure(http)
-                    log.info("http.started", url=self.web.url)
-
     async def _close(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
@@ -276,10 +236,6 @@ class App:
                 self.sessions.close()
         if self._tracing is not None:
             await self._tracing.shutdown(2.0)  # seconds more, to send the remaining spans
-
-
-class _StoppedError(Exception):
-    """It was asked to stop before it had started."""
 
 
 async def _cancel(task: asyncio.Task[Any]) -> None:

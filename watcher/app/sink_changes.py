@@ -1,12 +1,12 @@
 """Sets the sinks in the store, and replaces those that a new configuration changes; retries while the store fails."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 
+from watcher.app.store_retries import repeat_until_stored
 from watcher.aws.sessions import Sessions
 from watcher.config.reloader import Difference
 from watcher.core.deliveries import DeliveryQuery, DeliveryState
@@ -17,7 +17,6 @@ from watcher.core.returned_sinks import owed_again
 from watcher.core.settings import Config
 from watcher.core.sink_settings import SinkSettings
 from watcher.delivery.relay import Relay
-from watcher.errors import StoreError
 from watcher.polling.notified_sinks import noted, read_notified_sinks
 from watcher.polling.recorder import Recorder
 
@@ -120,27 +119,3 @@ class SinkChanges:
             finally:
                 for made, settings in zip(coming, change.coming_sinks, strict=True):
                     self.relay.add_sink(made, settings.give_up_after)
-
-
-async def repeat_until_stored(
-    step: Callable[[], Awaitable[None]],
-    event: str,
-    consequence: str,
-    give_up: Callable[[StoreError], bool] = lambda _: False,
-) -> None:
-    """Repeat `step` once a second until the store works; each new reason is logged once, as `event`.
-
-    Raises:
-        StoreError: the step failed, and `give_up` returned true for the error.
-    """
-    logged = ""
-    while True:
-        try:
-            return await step()
-        except StoreError as error:
-            if give_up(error):
-                raise
-            if str(error) != logged:
-                logged = str(error)
-                log.warning(event, error=logged, consequence=consequence)
-            await asyncio.sleep(1.0)

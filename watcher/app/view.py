@@ -89,13 +89,13 @@ class RunningDaemon:
         return self.hints.statuses()
 
     def stuck(self) -> list[str]:
-        recorder = self.recorder.stuck()
+        recorder = self.recorder.writes.stuck()
         return [*self.polling.stuck(), *self.relay.stuck(), *([recorder] if recorder else [])]
 
     def unready(self) -> list[str]:
         reasons = [self.stage] if self.stage else []
-        if self.recorder.trouble is not None:
-            reasons.append(f"the state store cannot be written: {self.recorder.trouble}")
+        if self.recorder.writes.trouble is not None:
+            reasons.append(f"the state store cannot be written: {self.recorder.writes.trouble}")
         if self.relay.trouble is not None:
             reasons.append(f"the state store cannot be read for pending deliveries: {self.relay.trouble}")
         reasons += [] if self.membership is None else self.membership.keeper.unready()

@@ -13,7 +13,8 @@ from math import inf
 import structlog
 
 from watcher.core.leases import Lease, Plan, Seen, Silence, decide
-from watcher.core.ports import Clock, Leasing, ShardOwner
+from watcher.core.ports import Clock
+from watcher.core.shards import Leasing, ShardOwner
 from watcher.errors import StoreError
 
 log = structlog.get_logger()

@@ -14,8 +14,8 @@ import structlog
 
 from watcher.cluster.lease_keeper import LeaseKeeper, Tenure
 from watcher.core.model import EndpointKey
-from watcher.core.ports import Sharded
 from watcher.core.settings import Config
+from watcher.core.shards import Sharded
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
 from watcher.errors import StoreError

@@ -119,7 +119,7 @@ class Poller:
 
     def stuck(self) -> str | None:
         """Return why the loop makes no progress, or None. What AWS answers is never a reason."""
-        if self._recorder.trouble is not None:
+        if self._recorder.writes.trouble is not None:
             self._watchdog.excuse()
         late = self._watchdog.late()
         return None if late is None else f"{self.endpoint.key}: polling has made no progress for {late:.0f} s"
@@ -151,7 +151,7 @@ class Poller:
     async def _dispatch(self) -> None:
         """Begin one poll or background call, or wait until one may be due."""
         self._watchdog.rest()  # the recorder reports a store that takes nothing
-        await self._recorder.writable.wait()
+        await self._recorder.writes.writable.wait()
         if not self.endpoint.may_poll():
             await asyncio.sleep(0.1)
             return

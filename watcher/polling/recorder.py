@@ -1,15 +1,13 @@
 """Records the results of polls: one commit has new states, their events, and a delivery of each event for each sink.
 
-Results that arrive during a commit wait and share the next one. A commit that fails is retried until it succeeds;
-meanwhile nothing is polled (`writable`), and the results wait in memory. A state that another daemon has changed is
-read again. A result that was based on a previous state is superseded.
+Results that arrive during a commit wait and share the next one. A commit that fails is repeated until it succeeds
+(`RetriedWrites`); meanwhile nothing is polled, and the results wait in memory. A state that another daemon has changed
+is read again. A result that was based on a previous state is superseded.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
 
 import structlog
 
@@ -17,22 +15,15 @@ from watcher.core.by_hand import NOTHING_BY_HAND, ByHand
 from watcher.core.listings import Listing, ListingKey
 from watcher.core.ports import Clock, Entry, Store
 from watcher.core.state import Record, forgotten
-from watcher.errors import StoreConflict, StoreError, Superseded
+from watcher.errors import StoreConflict, Superseded
 from watcher.observability.observer import Observer
 from watcher.polling.notified_sinks import without_dropped
+from watcher.polling.retried_writes import RetriedWrites
 
 log = structlog.get_logger()
 
-T = TypeVar("T")
-
-MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.25, 15.0
-"""The pauses between tries of a commit that fails, which double each time."""
-
 MAX_ENTRIES = 500
 """The most results in one commit."""
-
-HUNG_SECONDS = 60.0
-"""How long a commit may take before it is reported as hung."""
 
 _NOTHING = Record()
 _SUPERSEDED = "another change was recorded first"
@@ -52,23 +43,17 @@ class Recorder:
         self.records: dict[str, Record] = {}
         self.by_hand: ByHand = NOTHING_BY_HAND
         """What people have set by hand, as it was last read (`polling.by_hand`); replaced when that changes."""
-        self.trouble: str | None = None
-        """The error of the last commit; None: it succeeded."""
-        self.writable = asyncio.Event()
-        """Set unless commits fail."""
-        self.writable.set()
         self._store = store
         self.clock = clock
+        self.writes = RetriedWrites(clock)
         self._on_events = on_events
         self.observer = observer
         self._waiting: list[tuple[Entry | Action, Pending]] = []
-        self._committing_since: float | None = None
         self._writing = asyncio.Lock()
         """Held from the comparison of entries with `records` until `records` has what was committed."""
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._draining = asyncio.Event()
 
     async def load(
         self, subjects: Collection[str], removals: Callable[[Mapping[str, Record], Collection[str]], Sequence[Entry]]
@@ -122,7 +107,7 @@ class Recorder:
     async def forget_listings(self, keys: Collection[ListingKey]) -> None:
         """Delete listings, as `forget` deletes states."""
         if keys:
-            await self._in_turn(lambda: self._retry(partial(self._store.forget_listings, keys)))
+            await self._in_turn(lambda: self.writes.keep(partial(self._store.forget_listings, keys)))
 
     async def revise(
         self, subjects: Collection[str], revised: Callable[[Mapping[str, Record]], Sequence[Entry]]
@@ -154,16 +139,9 @@ class Recorder:
         self._work.set()
         await asyncio.shield(done)
 
-    def stuck(self) -> str | None:
-        """Return why nothing is committed, for people, or None. A failing commit is not a reason: `trouble` has it."""
-        since = self._committing_since
-        if since is None or (late := self.clock.monotonic() - since) < HUNG_SECONDS:
-            return None
-        return f"a commit has not ended for {late:.0f} s: does the disk of `state` answer?"
-
     async def drained(self) -> None:
-        """Wait until every result is committed; from now on a failed commit is retried soon."""
-        self._draining.set()
+        """Wait until every result is committed; from now on a failed commit is repeated soon."""
+        self.writes.hurry()
         await self._idle.wait()
 
     @property
@@ -202,10 +180,10 @@ class Recorder:
             self.records.pop(subject, None)
 
     async def _forget(self, subjects: Collection[str]) -> None:
-        self._forgotten(subjects, await self._retry(partial(self._store.forget, subjects, self.clock.now())))
+        self._forgotten(subjects, await self.writes.keep(partial(self._store.forget, subjects, self.clock.now())))
 
     async def _keep_listing(self, listing: Listing) -> None:
-        if not await self._retry(partial(self._store.keep_listing, listing)):
+        if not await self.writes.keep(partial(self._store.keep_listing, listing)):
             raise Superseded(_SUPERSEDED)
 
     def _forgotten(self, subjects: Collection[str], count: int) -> None:
@@ -220,7 +198,7 @@ class Recorder:
     async def _keep(self, batch: Sequence[tuple[Entry, Pending]]) -> None:
         async with self._writing:
             following = self._following(batch)
-            superseded = await self._retry(partial(self._commit, [entry for entry, _ in following]))
+            superseded = await self.writes.keep(partial(self._commit, [entry for entry, _ in following]))
             del self._waiting[: len(batch)]  # only now: the results of a commit that is cancelled still wait
             kept = [(entry, done) for entry, done in following if entry.subject not in superseded]
             self.records |= {entry.subject: entry.record for entry, _ in kept}
@@ -258,42 +236,8 @@ class Recorder:
 
     async def _reload(self, subjects: Collection[str]) -> None:
         """Load what another daemon recorded."""
-        found = await self._retry(partial(self._store.reload, subjects))
+        found = await self.writes.keep(partial(self._store.reload, subjects))
         for subject in subjects:
             self.records.pop(subject, None)
         self.records.update(found)
         self._on_events()  # the other daemon's events may wait for a sink
-
-    async def _retry(self, keep: Callable[[], Awaitable[T]]) -> T:
-        """Call `keep` until it succeeds, and return its result."""
-        failures = 0
-        while True:
-            self._committing_since = self.clock.monotonic()
-            try:
-                kept = await keep()
-            except StoreError as error:
-                failures += 1
-                self.trouble = str(error)
-                if failures == 1:
-                    self.writable.clear()
-                    log.warning(
-                        "store.write_failed", error=str(error), consequence="polling stops until the store works again"
-                    )
-                self._committing_since = None
-                await self._rest(min(MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS * 2 ** min(failures - 1, 10)))
-            else:
-                self.trouble = None
-                if failures:
-                    self.writable.set()
-                    log.info("store.write_recovered", failures=failures)
-                return kept
-            finally:
-                self._committing_since = None
-
-    async def _rest(self, pause: float) -> None:
-        if self._draining.is_set():
-            await asyncio.sleep(MIN_PAUSE_SECONDS)
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause):
-                await self._draining.wait()

@@ -18,7 +18,8 @@ from watcher.errors import EndpointUnreadable, StoreError
 from watcher.observability.observer import Observers
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
-from watcher.polling.recorder import HUNG_SECONDS, Recorder
+from watcher.polling.recorder import Recorder
+from watcher.polling.retried_writes import HUNG_SECONDS
 from watcher.sources.codeconnections import stack
 from watcher.stores.memory import MemoryStore
 
@@ -43,11 +44,11 @@ async def test_a_commit_that_never_ends_is_stuck_and_one_that_fails_is_not() -> 
         failing = asyncio.create_task(recorder.record(Entry("a", Record())))
         store.commit = _raise  # type: ignore[method-assign]  # a disk that says that it is full
         await asyncio.sleep(10 * HUNG_SECONDS)
-        assert recorder.stuck() is None
-        assert recorder.trouble == "the disk is full"
+        assert recorder.writes.stuck() is None
+        assert recorder.writes.trouble == "the disk is full"
         store.commit = hang  # type: ignore[method-assign]  # one that says nothing
         await asyncio.sleep(2 * HUNG_SECONDS)
-        assert "does the disk of `state` answer?" in str(recorder.stuck())
+        assert "does the disk of `state` answer?" in str(recorder.writes.stuck())
         failing.cancel()
 
 

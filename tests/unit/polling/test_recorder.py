@@ -13,7 +13,8 @@ from watcher.core.ports import Entry
 from watcher.core.state import Record
 from watcher.errors import StoreConflict, StoreError, Superseded
 from watcher.observability.observer import Observers
-from watcher.polling.recorder import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, Recorder
+from watcher.polling.recorder import Recorder
+from watcher.polling.retried_writes import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS
 from watcher.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ async def test_what_another_watcher_wrote_meanwhile_is_learnt_and_the_rest_is_ke
         assert recorder.records == {"a": THEIRS, "b": MINE}
         assert await store.records() == recorder.records
         assert told == ["news"]
-        assert recorder.trouble is None
+        assert recorder.writes.trouble is None
         # It is never tried blindly again; what follows what was learnt is kept.
         assert store.commits == 1
         await recorder.record(Entry("a", NEW))

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 import structlog
 
 from watcher.aws.sessions import Sessions
-from watcher.core.ports import Sharded
 from watcher.core.retry_policy import REMOVED
+from watcher.core.shards import Sharded
 from watcher.core.state import Record
 from watcher.core.state_url import Address
 from watcher.errors import StoreError
