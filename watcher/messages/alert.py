@@ -31,7 +31,7 @@ class Alert:
     title: str
     """One line: `FAILED: stack network (default, us-east-1)`."""
     headline: str
-    """The title, and why in AWS's words: all that a phone shows."""
+    """The title, and why in AWS's words, or what happened: all that a phone shows."""
     text: str
     """Everything, as lines of text."""
     details: Mapping[str, str]
@@ -55,7 +55,7 @@ def alert_for(event: Mapping[str, Any], now: datetime) -> Alert:
     written = plain(replace(message, links=()))  # they are in `links`
     return Alert(
         title=written.title,
-        headline=for_text(f"{written.title}: {message.cause}" if message.cause else written.title),
+        headline=for_text(f"{written.title}: {message.brief}"),
         text=written.body,
         details={name: for_text(text) for name, text in parts.items() if text},
         links=links_of(event, message.facts),

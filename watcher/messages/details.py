@@ -28,6 +28,9 @@ MAX_SYNC_EVENTS, MAX_LABELS = 5, 5
 _FURTHER = {"page": "watcher", "console": "AWS console", "deployment_file": "Deployment file"}
 """The keys of `data.links`, and what a link is called; the commit and its repository are facts."""
 
+_LASTING = frozenset({"stalled", "blocked", "unreadable"})
+"""The last words of the types of events whose lead says how long the problem has lasted, in a reminder until now."""
+
 
 def lead(event: Mapping[str, Any], now: datetime) -> list[str]:
     """Return what happened, in a sentence or two."""
@@ -91,7 +94,8 @@ def _sync(event: Mapping[str, Any], now: datetime) -> list[str]:
         ran = between(started, _as_of(event, now))
         return [f"Still {status}." if ran is None else f"Still {status} after {length(ran)}."]
     if word == "succeeded":
-        return [_recovery(attempt) if data["recovered"] else "The sync succeeded."]
+        sha = (attempt.get("targetRevision") or {}).get("sha")
+        return [f"Commit {_short(sha)} is synced." if sha and data["recovered"] else "The sync succeeded."]
     if word == "unknown":
         return ["This version of watcher does not know the status that AWS reports."]
     if data["new_attempt"]:
@@ -100,19 +104,12 @@ def _sync(event: Mapping[str, Any], now: datetime) -> list[str]:
     return [f"The previous status was {one_line(previous, 40)}."] if previous else []
 
 
-def _recovery(attempt: Mapping[str, Any]) -> str:
-    """Return the sentence on the first success, which names the commit that is synced now."""
-    sha = (attempt.get("targetRevision") or {}).get("sha")
-    commit = f"Commit {_short(sha)} is synced: the" if sha else "The"
-    return f"{commit} first success after a failed or stalled attempt."
-
-
 def reservations(event: Mapping[str, Any], now: datetime) -> list[str]:
     """Return sentences on how the event was observed, if not as usual."""
-    data, reminder = event["data"], event.get("reminder")
-    since = length(between(event["time"], rfc3339(now)) or 0) if reminder else ""
+    data = event["data"]
+    unchanged = event.get("reminder") and last_word(event) not in _LASTING
     return [
-        f"Reminder {one_line(reminder, 9)}: nothing has changed for {since}." if reminder else "",
+        f"Nothing has changed for {length(between(event['time'], rfc3339(now)) or 0)}." if unchanged else "",
         "It already had this status at the first poll." if data.get("first_seen") else "",
         "A later attempt has started since." if data.get("observed") is False else "",
         "AWS reports an older attempt: the target was probably deleted and created again."
@@ -213,7 +210,10 @@ def _last_success(data: Mapping[str, Any]) -> Iterator[Fact]:
 
 
 def sync_events(event: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
-    """Return the last of AWS's events of an attempt, oldest first, as a heading and lines."""
+    """Return the last of AWS's events of an attempt, oldest first, as a heading and lines.
+
+    The only event of a failed attempt is its cause, with which the message begins: then there are no lines.
+    """
     ordered = ordered_sync_events(event["data"])
     shown = tuple(
         f"{(one['time'] or '')[11:19]:8}  {one_line(one['type'] or '', 40)}: {one_line(one['event'] or '', MAX_CAUSE)}"
@@ -221,4 +221,5 @@ def sync_events(event: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     )
     number = len(ordered) + (event["data"].get("attempt") or {}).get("events_omitted", 0)
     count = f"{len(shown)} of {number} " if number > len(shown) else ""
-    return f"Last {count}sync events (UTC)", shown
+    repeated = number == 1 and last_word(event) == "failed" and ordered[0]["event"]
+    return f"Last {count}sync events (UTC)", () if repeated else shown

@@ -17,9 +17,11 @@ from tests.support.event_samples import (
     revision,
     sync,
 )
+from tests.unit.conftest import minute
 from watcher.core.diff import Reason
 from watcher.core.links import links
 from watcher.core.model import FAILED, SUCCEEDED
+from watcher.messages.alert import alert_for
 from watcher.messages.blocks import slack_payload
 from watcher.messages.message import Tone
 from watcher.messages.phrases import length, ordinal
@@ -94,7 +96,7 @@ def test_a_subject_says_what_failed_and_where() -> None:
 def test_a_reminder_says_which_it_is() -> None:
     message = message_of(bodies(*EVENTS["sync.failed-reminder"]))
     assert message.title.startswith("FAILED (reminder 2): ")
-    assert message.lead.endswith(" Reminder 2: nothing has changed for 3 h 59 min.")
+    assert message.lead.endswith(" Nothing has changed for 3 h 59 min.")
 
 
 @pytest.mark.parametrize(
@@ -103,15 +105,12 @@ def test_a_reminder_says_which_it_is() -> None:
         (
             "endpoint.unreadable-reminder",
             "First error: AccessDeniedException: User is not authorized to perform: GetResourceSyncStatus",
-            (
-                "The sync status of its targets has been unreadable for 4 h. "
-                "Reminder 2: nothing has changed for 3 h 50 min."
-            ),
+            "The sync status of its targets has been unreadable for 4 h.",
         ),
         (
             "sync.stalled-reminder",
             "",
-            "Still IN_PROGRESS after 4 h. Reminder 1: nothing has changed for 3 h 28 min.",
+            "Still IN_PROGRESS after 4 h.",
         ),
     ],
 )
@@ -142,6 +141,38 @@ def test_a_reminder_is_as_of_now(name: str, cause: str, lead: str) -> None:
 )
 def test_a_mail_begins_with_the_cause(name: str, first: str) -> None:
     assert plain(message_of(bodies(*EVENTS[name]))).body.splitlines()[0] == first
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (["Parameter Size is missing"], 0),
+        (["Sync started", "Parameter Size is missing"], 2),
+        ([""], 1),
+    ],
+)
+def test_the_only_event_of_a_failed_attempt_is_shown_once_as_the_cause(said: list[str], shown: int) -> None:
+    message = message_of(bodies(sync(attempt(FAILED, *said))))
+    assert message.cause == said[-1]
+    assert len(message.lines) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "headline"),
+    [
+        ("sync.failed", "FAILED: SERVICE template web:2 (prod, eu-west-1): Failed to parse schema.yaml: line 14"),
+        ("sync.stalled", "STALLED: SERVICE template web:2 (prod, eu-west-1): Still IN_PROGRESS after 31 min 30 s."),
+        (
+            "connection.unavailable",
+            (
+                "UNAVAILABLE: connection github (prod, eu-west-1): "
+                "AWS reads no repository through this connection until a person finishes its handshake in the console."
+            ),
+        ),
+    ],
+)
+def test_the_headline_of_an_alert_says_why_in_awss_words_or_what_happened(name: str, headline: str) -> None:
+    assert alert_for(*bodies(*EVENTS[name]), minute(240)).headline == headline
 
 
 def test_a_group_is_one_message_that_lists_its_targets_and_counts_the_rest() -> None:
