@@ -37,7 +37,8 @@ def test_targets_are_grouped_by_their_endpoint_and_found_by_their_id() -> None:
 
 
 def test_the_loads_are_those_of_the_polled_endpoints_in_order_of_their_names() -> None:
-    loads = config(WEB, NETWORK, GITHUB).loads
+    instance = SERVICE_INSTANCE.target(*PLACE, {"service": "shop", "name": "shop-prod"}, interval=20.0)
+    loads = config(instance, NETWORK, GITHUB).loads
     assert [(load.endpoint, load.targets, load.asked, load.allowed) for load in loads] == [
         (LINKS, 1, 0.1, 2.0),
         (PROTON, 1, 0.05, 2.0),
