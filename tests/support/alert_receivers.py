@@ -166,14 +166,21 @@ class Receivers:
         for each in self.all:
             each.mood, each.trap = Mood.CALM, None
 
-    def judge(self, incidents: Incidents, kills: int) -> dict[str, int]:
+    def judge(self, incidents: Incidents, kills: int, corrections: int) -> dict[str, int]:
         """Compare what each of them shows with the incidents; returns how many each was sent.
+
+        Args:
+            incidents: the recorded ones.
+            kills: how many daemons may have ended during a send.
+            corrections: how many alerts were corrected after a late send.
 
         Raises:
             MisledError: one shows something else.
         """
         sent = {
-            each.name: incidents.judge(each.name, each.steps, kills + each.unanswered, sent_all=each is self.always)
+            each.name: incidents.judge(
+                each.name, each.steps, kills + each.unanswered + corrections, sent_all=each is self.always
+            )
             for each in self.pagers
         }
         left = incidents.judge_messages(self.chat.states(), self.chat.unanswered + PARALLEL * kills)

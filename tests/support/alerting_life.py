@@ -204,9 +204,11 @@ class AlertingLife:
         async def content() -> dict[str, int]:
             incidents = Incidents.of(await self.events())
             verdict[:] = []
-            kills = sum(bool(run.logged("watcher.started")) for post in self.fleet.posts for run in post.site.children)
+            runs = [run for post in self.fleet.posts for run in post.site.children]
+            kills = sum(bool(run.logged("watcher.started")) for run in runs)
+            corrections = sum(len(run.logged("alert.corrected")) for run in runs)
             try:
-                sent = self.receivers.judge(incidents, kills)
+                sent = self.receivers.judge(incidents, kills, corrections)
             except MisledError as error:
                 verdict.append(error)
                 return {}

@@ -75,14 +75,17 @@ class Incidents:
         """The open ones, by subject."""
         return {each.subject: each for each in self.all if not each.over}
 
-    def judge(self, name: str, steps: Sequence[Step], lost: int, *, sent_all: bool = False) -> int:
+    def judge(self, name: str, steps: Sequence[Step], excused: int, *, sent_all: bool = False) -> int:
         """Compare what a receiver accepted with the incidents; returns how many of them it was sent.
 
         Args:
             name: the receiver's.
             steps: what it accepted, in that order.
-            lost: how many responses were lost at most. Each may let one incident be opened twice: a requeued dead
-                letter may come between an end and its repetition.
+            excused: how many responses were lost and late sends corrected at most. Each may let one incident be opened
+                twice. If the response to an end was lost, the end is sent again; a problem that became a dead letter,
+                although the receiver has accepted it or another one of its incident, and is requeued meanwhile, comes
+                before it. If a daemon was suspended, its send of a problem comes after the end that another daemon has
+                sent, and the end is sent again.
             sent_all: whether it must have been sent every incident that is open.
 
         Raises:
@@ -107,7 +110,7 @@ class Incidents:
                 f"{name} shows {_names(shown)}, open of what it was sent is {_names(wanted)}; it accepted\n{accepted}"
             )
         twice = [incident.id for incident, times in openings.items() if times > 1]
-        if len(twice) > lost:
+        if len(twice) > excused:
             raise MisledError(f"{name} opened twice: {twice}")
         return len(sent)
 
