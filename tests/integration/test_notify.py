@@ -314,7 +314,7 @@ async def test_no_url_is_told_or_logged(caplog: pytest.LogCaptureFixture, capfd:
 
 
 async def test_what_a_url_has_taken_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("watcher.sinks.notify.MAX_REMEMBERED", 2)
+    monkeypatch.setattr("watcher.sinks.apprise_url.MAX_REMEMBERED", 2)
     async with chat() as server, sink_to(server.url) as sink:
         for delivery in deliveries(*failures(5)):
             await sink.send([delivery])

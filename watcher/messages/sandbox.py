@@ -8,10 +8,7 @@ memory but takes very long to traverse.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable
 from functools import wraps
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -19,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import StrictUndefined, TemplateError, Undefined, filters, pass_environment, tests
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from watcher.messages.budget import BUDGET
 from watcher.messages.syntax import CHARGED, CONCAT, EACH, FILTERS, TESTS
 
 if TYPE_CHECKING:
@@ -28,52 +26,14 @@ if TYPE_CHECKING:
 MAX_TEXT = 16_384
 """Characters of any text that a template computes."""
 
-MAX_STEPS, MAX_SECONDS = 50_000, 0.5
-"""The budget of one rendering: steps, and seconds of processor time."""
-
-_CHARACTERS_PER_STEP, _STEPS_PER_CHECK = 32, 100
-"""Characters that cost one step, and steps between two checks of the time."""
+_CHARACTERS_PER_STEP = 32
+"""Characters that cost one step."""
 
 _MAX_NUMBER = 10**15
 """The largest number that operators accept; powers and products of larger ones would fill the memory."""
 
 _MAX_ARGUMENT = 100
 """Characters of a text that `int` and `float` read, and of the argument of `trim`."""
-
-
-class Budget:
-    """The steps and the time that remain for one rendering or several."""
-
-    def __init__(self) -> None:
-        self._steps = MAX_STEPS
-        self._checked = MAX_STEPS
-        self._until = time.thread_time() + MAX_SECONDS
-
-    def spend(self, steps: int) -> None:
-        """Subtract `steps`.
-
-        Raises:
-            TemplateError: no steps or no time remain.
-        """
-        self._steps -= steps
-        late = False
-        if self._checked - self._steps >= _STEPS_PER_CHECK:  # reading the clock costs more than most steps
-            self._checked, late = self._steps, time.thread_time() > self._until
-        if self._steps < 0 or late:
-            raise TemplateError(f"it takes more than {MAX_STEPS} steps, or {MAX_SECONDS:g} s")
-
-
-_BUDGET: ContextVar[Budget] = ContextVar("budget")
-
-
-@contextmanager
-def within(budget: Budget) -> Iterator[None]:
-    """Charge what is rendered within the `with` block to `budget`."""
-    before = _BUDGET.set(budget)
-    try:
-        yield
-    finally:
-        _BUDGET.reset(before)
 
 
 class _Whole:
@@ -115,7 +75,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Compute with numbers up to `_MAX_NUMBER`; of texts, only the sum."""
-        _BUDGET.get().spend(_weight(left) + _weight(right))
+        BUDGET.get().spend(_weight(left) + _weight(right))
         if operator == "+" and isinstance(left, str) and isinstance(right, str):
             return _short(left + right)
         if not all(isinstance(side, int | float) and abs(side) <= _MAX_NUMBER for side in (left, right)):
@@ -133,7 +93,7 @@ def _weight(value: Any) -> int:
 
 
 def _paid(value: Any) -> Any:
-    _BUDGET.get().spend(_weight(value) if isinstance(value, str) else 1)
+    BUDGET.get().spend(_weight(value) if isinstance(value, str) else 1)
     return value
 
 
@@ -153,7 +113,7 @@ def _charged(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)  # keeps jinja2's mark for filters that take the environment as their first argument
     def call(*args: Any, **options: Any) -> Any:
-        _BUDGET.get().spend(sum(map(_weight, chain(args[first:], options.values()))))
+        BUDGET.get().spend(sum(map(_weight, chain(args[first:], options.values()))))
         return _bounded(function(*args, **options))
 
     return call
@@ -190,7 +150,7 @@ def _each(values: Iterable[Any], steps: int) -> list[Any]:
     """Return the items of a loop; `steps`: the cost of one pass."""
     if isinstance(values, str):
         raise TemplateError("a loop needs a list, not a text")
-    budget, found = _BUDGET.get(), []
+    budget, found = BUDGET.get(), []
     for value in values:
         budget.spend(max(1, steps))
         found.append(value)

@@ -12,10 +12,11 @@ from typing import Any
 from jinja2 import Template as Compiled
 from jinja2 import TemplateError, TemplateSyntaxError
 
+from watcher.messages.budget import Budget, within
 from watcher.messages.compose import message_for
 from watcher.messages.message import Message
 from watcher.messages.samples import SAMPLES_NOW, samples
-from watcher.messages.sandbox import Budget, Fields, Values, environment, shown, within
+from watcher.messages.sandbox import Fields, Values, environment, shown
 from watcher.messages.sanitize import BODY_ESCAPES, ESCAPES, for_text, one_line
 from watcher.messages.syntax import parsed
 

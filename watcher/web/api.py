@@ -15,6 +15,7 @@ from watcher.observability.metrics import Metrics
 from watcher.util.redaction import redact
 from watcher.util.single_flight import Gate, SingleFlight
 from watcher.web import badge, panels, query, views
+from watcher.web.attempts import attempts
 from watcher.web.overview import Overview, PeerRecords
 from watcher.web.responses import Compressor, Response, error_response, json_response
 
@@ -165,7 +166,7 @@ class Api:
         return {
             **self._overview.row(target, records, self._overview.mutes()).fields,
             **views.target_view(target, record),
-            "attempts": views.attempts((event for _, event in found), record),
+            "attempts": attempts((event for _, event in found), record),
             "events": explained,
         }
 

@@ -22,9 +22,10 @@ from watcher.core.status import Status, urgency
 from watcher.errors import StoreError, StoreSilent
 from watcher.observability.daemon_view import DaemonView
 from watcher.util.single_flight import SingleFlight
+from watcher.web.attempts import recent_attempts
 from watcher.web.query import Filter, Row
 from watcher.web.responses import Compressor, Response
-from watcher.web.views import committed_row, muted_view, polling_row, recent_attempts
+from watcher.web.views import committed_row, muted_view, polling_row
 
 KEPT_SECONDS = 1.0  # how long the rows are used
 SLICE = 100  # targets that are processed before other tasks of the loop run

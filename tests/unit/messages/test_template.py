@@ -16,8 +16,8 @@ from tests.unit.messages.grammar import TEMPLATES
 from watcher.core.event_types import ALL_EVENT_TYPES
 from watcher.core.model import FAILED
 from watcher.messages import template as template_module
+from watcher.messages.budget import Budget
 from watcher.messages.samples import SAMPLES_NOW, samples
-from watcher.messages.sandbox import Budget
 from watcher.messages.template import MAX_OUTPUT, BadTemplateError, Template, check, render_or_built_in
 
 LONG = "{% set s = '" + "x" * 1000 + "' %}" + "{% set s = s ~ s %}" * 4

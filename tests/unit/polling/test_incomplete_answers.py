@@ -25,7 +25,8 @@ from watcher.observability.metrics import detection
 from watcher.polling.check import judge
 from watcher.sources import KINDS
 from watcher.sources.codeconnections import stack
-from watcher.web.views import attempts, committed_row, target_view
+from watcher.web.attempts import attempts
+from watcher.web.views import committed_row, target_view
 
 if TYPE_CHECKING:
     from watcher.core.state import Known

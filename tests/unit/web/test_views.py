@@ -16,7 +16,8 @@ from watcher.core.state import Known, Record
 from watcher.sources.codeconnections import REPOSITORY as LINKED
 from watcher.sources.codeconnections import stack
 from watcher.sources.proton import REPOSITORY as OF_PROTON
-from watcher.web.views import attempts, committed_row, recent_attempts
+from watcher.web.attempts import attempts, recent_attempts
+from watcher.web.views import committed_row
 
 if TYPE_CHECKING:
     from watcher.core.diff import Change
