@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from watcher.messages.compose import message_for
-from watcher.messages.message import Fact
+from watcher.messages.message import Fact, Tone
 from watcher.messages.plain import plain
 from watcher.messages.sanitize import for_text, one_line
 
@@ -31,7 +31,7 @@ class Alert:
     title: str
     """One line: `FAILED: stack network (default, us-east-1)`."""
     headline: str
-    """The title, and why in AWS's words, or what happened: all that a phone shows."""
+    """The title; for a problem also why, in AWS's words, or what happened: all that a phone shows."""
     text: str
     """Everything, as lines of text."""
     details: Mapping[str, str]
@@ -53,9 +53,10 @@ def alert_for(event: Mapping[str, Any], now: datetime) -> Alert:
         parts[message.heading] = "\n".join(message.lines)
     parts |= {fact.name: fact.text for fact in message.facts} | {"Event": message.note}
     written = plain(replace(message, links=()))  # they are in `links`
+    is_problem = message.tone in (Tone.FAILURE, Tone.WARNING)
     return Alert(
         title=written.title,
-        headline=for_text(f"{written.title}: {message.brief}"),
+        headline=for_text(f"{written.title}: {message.brief}" if is_problem else written.title),
         text=written.body,
         details={name: for_text(text) for name, text in parts.items() if text},
         links=links_of(event, message.facts),

@@ -169,9 +169,10 @@ def test_the_only_event_of_a_failed_attempt_is_shown_once_as_the_cause(said: lis
                 "AWS reads no repository through this connection until a person finishes its handshake in the console."
             ),
         ),
+        ("sync.succeeded-recovered", "RECOVERED: SERVICE template web:2 (prod, eu-west-1)"),
     ],
 )
-def test_the_headline_of_an_alert_says_why_in_awss_words_or_what_happened(name: str, headline: str) -> None:
+def test_the_headline_of_a_problem_says_why_in_awss_words_or_what_happened(name: str, headline: str) -> None:
     assert alert_for(*bodies(*EVENTS[name]), minute(240)).headline == headline
 
 
