@@ -8,6 +8,7 @@ import importlib
 import logging
 import os
 import signal
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support import botocore_caches
 from watcher.stores.dynamodb import client
+from watcher.web import assets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +36,9 @@ settings.register_profile("many", settings.get_profile("few"), max_examples=1000
 settings.load_profile("few")
 
 botocore_caches.install()
+
+# A daemon reads the files of its page once; so do all daemons of a process of the tests.
+assets.load = cache(assets.load)
 
 # What is imported and collected stays: see `pytest_collection_finish`.
 gc.disable()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -143,11 +144,14 @@ def test_a_target_that_a_listing_shows_twice_is_one() -> None:
     assert names(following(None, found("a"), found("a")).targets) == "a"
 
 
-LISTED = parse(Document("test", b"stacks: [{name: listed, interval: 5m}]"), {"AWS_REGION": "us-east-1"}, lambda _: None)
+@cache
+def listed() -> Config:
+    document = Document("test", b"stacks: [{name: listed, interval: 5m}]")
+    return parse(document, {"AWS_REGION": "us-east-1"}, lambda _: None)
 
 
 def config(**more: Any) -> Config:
-    return replace(LISTED, **more)
+    return replace(listed(), **more)
 
 
 def rule(*kinds: Any, **more: Any) -> DiscoverRule:

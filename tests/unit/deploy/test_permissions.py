@@ -149,6 +149,7 @@ OPERATORS = {
 """The functions of the store that no daemon comes to."""
 
 
+@cache
 def stored() -> dict[str, set[str]]:
     """By module and function of the DynamoDB store, what it needs for the calls that it makes."""
     found: dict[str, set[str]] = {}
