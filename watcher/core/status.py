@@ -132,9 +132,10 @@ def active(known: Known | None) -> bool:
 
 
 def reason_of(attempt: Attempt | None, blockers: Sequence[Blocker]) -> str:
-    """Return AWS's text on what is wrong with a sync: why it is blocked, else why it failed; empty if there is none."""
+    """Return AWS's texts on what is wrong with a sync: why it failed, and why it is blocked; empty if there is none."""
     reasons = (blocker.created_reason for blocker in blockers)
-    return next((f"blocked: {reason}" for reason in reasons if reason), "") or last_failure(attempt)
+    blocked = next((f"blocked: {reason}" for reason in reasons if reason), "")
+    return "; ".join(filter(None, (last_failure(attempt), blocked)))
 
 
 def last_failure(attempt: Attempt | None) -> str:

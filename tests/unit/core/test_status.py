@@ -88,11 +88,13 @@ def test_a_blocked_target_is_blocked_unless_its_sync_failed(status: str | None, 
     assert standing(replace(record, outage=OWN), None) is Status.UNREADABLE
 
 
-def test_what_is_wrong_is_why_a_target_is_blocked_else_why_it_failed() -> None:
+def test_what_is_wrong_is_why_a_target_failed_and_why_it_is_blocked() -> None:
     failed = an_attempt(1, "FAILED", "no such file")
     assert reason_of(failed, ()) == "no such file"
     unexplained = a_blocker(created_reason=None)
-    assert reason_of(failed, (unexplained, a_blocker(created_reason="no template"))) == "blocked: no template"
+    explained = (unexplained, a_blocker(created_reason="no template"))
+    assert reason_of(failed, explained) == "no such file; blocked: no template"
+    assert reason_of(None, explained) == "blocked: no template"
     assert reason_of(failed, (a_blocker(created_reason=None),)) == "no such file"
     assert reason_of(None, ()) == ""
 
