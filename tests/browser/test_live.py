@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -17,6 +18,8 @@ from watcher.core.model import FAILED, SUCCEEDED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from playwright.async_api import Route
 
     from tests.browser.daemon import Daemon
 
@@ -186,3 +189,30 @@ async def test_a_stream_that_was_quiet_loses_nothing_over_a_restart(daemon: Daem
     await daemon.restart()
     async with asyncio.timeout(30):
         assert await page.evaluate("first") == "watcher.sync.failed"
+
+
+async def test_an_answer_is_late_once_its_next_poll_is_overdue(daemon: Daemon, visit: Callable[..., Any]) -> None:
+    daemon.configure(green(daemon.simulator, 1))
+    await daemon.start()
+    page = await visit()
+    wait = 300.0
+
+    async def answered_long_ago(route: Route) -> None:
+        response = await route.fetch()
+        told = await response.json()
+        for row in told["targets"]:
+            row["answered_at"] = at(time.time() - 600)
+            row["next_poll_at"] = at(time.time() + wait)
+        await route.fulfill(response=response, json=told)
+
+    await page.route("**/api/targets", answered_long_ago)
+    answered = page.locator("#table tbody tr .c-answered")
+    await expect(answered).to_have_text(re.compile(r"^10 min ago\s+next in 5 min$"), timeout=30_000)
+    await expect(answered.locator(".old")).to_have_count(0)
+    wait = -300.0
+    await expect(answered.locator(".old")).to_have_text("10 min ago, late", timeout=30_000)
+    await expect(answered).to_contain_text("5 min overdue")
+
+
+def at(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()

@@ -34,9 +34,16 @@ export function write(entry) {
   const moved = written?.polled_here !== row.polled_here;
   const changed = Object.entries(TIMES).filter(([, of]) => moved || of(written) !== of(row));
   for (const [is, of] of changed) setTime(entry.parts[is], row, is, of(row));
+  if (row.answered_at) entry.parts.answered.dataset.late = String(lateAfter(row));
   const visible = inView(entry.node.parentNode);
   if (changed.length && (!written || visible)) refresh(entry.node);
   if (visible) dress(entry);
+}
+
+/** The age in seconds at which an answer is late: its next poll, which its repository may stand for, is overdue too. */
+function lateAfter({ answered_at: answered, next_poll_at: next, poll_failures: failures, interval }) {
+  const wait = next && !failures ? (Date.parse(next) - Date.parse(answered)) / 1000 : interval;
+  return Math.max(wait + 2 * interval, 30);
 }
 
 /** Add what is made only for rows in view: the strip and the controls. */
@@ -75,7 +82,6 @@ function setTime(node, row, is, iso) {
   if (is === "answered") node.classList.toggle("dim", !row.polled_here);
   if (iso) {
     node.setAttribute("datetime", iso);
-    if (is === "answered") node.dataset.late = String(Math.max(3 * row.interval, 30));
     return;
   }
   node.removeAttribute("datetime");
