@@ -64,6 +64,8 @@ async def test_a_problem_is_acknowledged_muted_and_the_mute_ended_with_a_token_t
     await expect(page.locator("#table tbody tr").first).to_contain_text("muted until", timeout=SOON)
     mute = page.get_by_role("region", name="Mutes").get_by_role("listitem")
     await expect(mute).to_contain_text(re.compile(r"stack-2planned workby ann, until"))
+    found = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    assert [each["id"] for each in found["violations"]] == []
 
     await mute.get_by_role("button", name=re.compile("End the mute")).click()
     await form.get_by_role("button", name="End the mute").click()

@@ -20,6 +20,6 @@ function muteItem({ id, by, reason, until, targets, events, when, active, writab
       when && until ? `, ${when}` : "", events.length ? [", only ", isolated(events.join(", "))] : ""),
     id && writable && el("p", {}, el("button", {
       type: "button", class: "plain", "data-do": "unmute", "data-id": id, "aria-label": `End the mute of ${what}`,
-    }, "End it now")),
+    }, "End the mute")),
   );
 }
