@@ -10,10 +10,10 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: .venv/ready
 	$(BIN)/watcher demo --for 60s
 
-# Most tests wait most of the time, so four files run in parallel, the long ones (acceptance) first; tests that measure
+# Most tests wait most of the time, so six files run in parallel, the long ones (acceptance) first; tests that measure
 # time run alone. No test depends on the order: `make test ARGS=--shuffle=1` uses another one.
 test: .venv/ready .venv-ministack/ready
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/browser \
+	$(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder --ignore=tests/browser \
 	  -m "not soak and not page and not alone" $(ARGS)
 	$(BIN)/python -m pytest -m alone $(ARGS) $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
 
