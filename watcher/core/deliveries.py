@@ -91,6 +91,11 @@ class Limits:
     with_earlier: bool = False
     """Whether a delivery comes with what the sink said of the last one of the same incident."""
 
+    @property
+    def needs_history(self) -> bool:
+        """Whether earlier or later events are read before a send."""
+        return self.ends_last or self.with_opening or self.with_earlier
+
 
 @dataclass(frozen=True, slots=True)
 class DeliveryOutcome:

@@ -163,7 +163,10 @@ class Store(HistoryStore, Reader, HandWriter, Protocol):
         """Delete the listings of what is no longer discovered."""
 
     async def due(self, sink: str, limit: int) -> list[Delivery]:
-        """Return the oldest waiting deliveries of a sink, in the order in which their events were recorded."""
+        """Return the oldest waiting deliveries of a sink, in the order in which their events were recorded.
+
+        They are `limit` at most, and fewer if so many events may take much memory.
+        """
 
     async def lane_heads(
         self, sink: str, now: datetime, limit: int, skip: Collection[str] = (), failing: int | None = None

@@ -72,9 +72,11 @@ class Sender:
         try:
             with span(f"deliver {self._sink.name}", deliveries=len(batch)) as traced:
                 traced.delivers([delivery.event for delivery in batch])
-                reasons = [(each, await too_late(each, limits, self._store)) for each in batch]
-                late = [SendOutcome(each, Verdict.TAKEN, reason) for each, reason in reasons if reason]
-                batch = [await with_history(each, limits, self._store) for each, reason in reasons if not reason]
+                late: list[SendOutcome] = []
+                if limits.needs_history:
+                    reasons = [(each, await too_late(each, limits, self._store)) for each in batch]
+                    late = [SendOutcome(each, Verdict.TAKEN, reason) for each, reason in reasons if reason]
+                    batch = [await with_history(each, limits, self._store) for each, reason in reasons if not reason]
                 self._check_lease(batch)  # it may have been lost while events were read
                 async with asyncio.timeout(None if limits.deadline == inf else limits.deadline):
                     sent = await self._sink.send(batch) if batch else ()

@@ -5,8 +5,10 @@ of an endpoint or a sink that left the configuration are removed.
 """
 
 import json
+from collections import Counter as Tally
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import groupby
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics, generate_latest
@@ -19,6 +21,7 @@ from watcher.core.incidents import incident_of, may_resolve
 from watcher.core.model import FAILED, SUCCEEDED, UNFINISHED, Target, parse_rfc3339
 from watcher.core.ports import Entry
 from watcher.core.settings import Config
+from watcher.observability.batch_histogram import BatchHistogram
 from watcher.observability.daemon_view import Backlogs, DaemonView
 from watcher.observability.gauges import ENDPOINT, gauges
 from watcher.observability.heartbeat_metrics import HeartbeatMetrics
@@ -40,7 +43,7 @@ DETECTED = (0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
 time to the event."""
 
 
-M = TypeVar("M", Counter, Histogram)
+M = TypeVar("M", Counter, Histogram, BatchHistogram)
 
 
 class Metrics(Observer):
@@ -79,11 +82,12 @@ class Metrics(Observer):
             "Duration of incidents that ended otherwise than by the removal of their subject.",
             buckets=RESTORED,
         )
-        self._delivery = histogram(
+        self._delivery = BatchHistogram(
             "watcher_delivery_seconds",
             "Time from the record of an event to its acknowledgement by the sink.",
             ("sink",),
             buckets=DELIVERED,
+            registry=self.registry,
         )
         self._events = counter("watcher_events", "Recorded events.", ("type",))
         self._deliveries = counter("watcher_deliveries", "Tries of deliveries by outcome.", ("sink", "outcome"))
@@ -117,12 +121,14 @@ class Metrics(Observer):
 
     def delivered(self, results: Sequence[DeliveryOutcome]) -> None:
         now = self._daemon.clock.now().timestamp()
-        for result in results:
-            delivery = result.delivery
-            if result.state in OUTCOMES:
-                self._of(self._deliveries, delivery.sink, OUTCOMES[result.state]).inc()
-            if result.state is DeliveryState.SENT and not delivery.reminder:
-                self._of(self._delivery, delivery.sink).observe(max(0.0, now - delivery.recorded))
+        for sink, group in groupby(results, key=lambda result: result.delivery.sink):
+            some = [*group]
+            for state, count in Tally(each.state for each in some).items():
+                if state in OUTCOMES:
+                    self._of(self._deliveries, sink, OUTCOMES[state]).inc(count)
+            sent = [each.delivery for each in some if each.state is DeliveryState.SENT and not each.delivery.reminder]
+            if sent:
+                self._of(self._delivery, sink).observe_all([max(0.0, now - each.recorded) for each in sent])
 
     async def expose(self) -> bytes:
         """Return all metrics in Prometheus's text format; a store that does not respond leaves its gauges out."""

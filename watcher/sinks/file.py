@@ -13,8 +13,10 @@ import errno
 import fcntl
 import os
 import stat
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -25,7 +27,7 @@ from watcher.config.readers import quoted, single, single_line
 from watcher.config.sink_model import SinkModel
 from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
-from watcher.sinks.lines import Lines
+from watcher.sinks.lines import BATCH, Line, Lines
 from watcher.util.units import SIZE, SIZE_IN_WORDS, parse_size
 
 _WHY = {
@@ -74,7 +76,7 @@ Size = Annotated[int, PlainValidator(_size), WithJsonSchema(or_variable({"type":
 class FileSink:
     """Appends each event as one line."""
 
-    limits = Limits(batch=100, in_order=True, deadline=60.0)
+    limits = Limits(batch=BATCH, in_order=True, deadline=60.0)
 
     def __init__(self, options: FileOptions) -> None:
         self.name = options.name
@@ -142,8 +144,8 @@ class RotatedFile:
         self._descriptor: int | None = None
         self._lines = Lines(-1)
 
-    def append(self, lines: Sequence[tuple[object, bytes]]) -> int:
-        """Write lines, each with a key by which a repeat is recognized, and return how many are on the disk.
+    def append(self, lines: Sequence[Line]) -> int:
+        """Write lines, and return how many are on the disk.
 
         Raises:
             SinkError: none is.
@@ -151,10 +153,13 @@ class RotatedFile:
         written = 0
         try:
             self._open()
-            for key, line in lines:
-                self._rotate_before(len(line) + 1)
-                self._lines.write(key, line)
-                written += 1
+            while written < len(lines):
+                self._rotate_before(len(lines[written][1]) + 1)
+                some = self._fitting(lines[written:])
+                count = self._lines.write(some)
+                written += count
+                if count < len(some):  # because of an error, which the next try meets again
+                    break
         except OSError as error:
             # If some lines are written, the error can wait: the next try meets it again.
             if not written:
@@ -201,6 +206,13 @@ class RotatedFile:
             self._shift()
         # If another process has begun the next file, it is locked: the rest of the lines has to wait.
         self._open()
+
+    def _fitting(self, lines: Sequence[Line]) -> Sequence[Line]:
+        """Return the first of `lines` that do not make the file too large, at least one."""
+        assert self._descriptor is not None  # noqa: S101  it was opened just now
+        room = self._max_size - os.fstat(self._descriptor).st_size
+        sizes = accumulate(len(line) + 1 for _, line in lines)
+        return lines[: max(1, bisect_right([*sizes], room))]
 
     def _shift(self) -> None:
         if not self._keep:

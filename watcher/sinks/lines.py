@@ -5,8 +5,18 @@ import os
 import select
 import stat
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+BATCH = 500
+"""The most lines in one `send`: what one costs, and its commit, is shared by so many."""
+
+WRITE_SECONDS = 1.0
+"""Seconds after which no further line is begun: what is written is recorded that often, however slow the reader is."""
+
+Line = tuple[object, bytes]
+"""A line without its end, and a key by which a repeat of it is recognised."""
 
 
 class EndingError(Exception):
@@ -25,44 +35,68 @@ class Lines:
         self._cut: object = None
         """The key of that line."""
         self._end = -1
-        """The end of the file when its last line was cut short after its first bytes."""
+        """The end of the file when its last line was cut short."""
 
     @property
     def torn(self) -> bool:
         """Whether the last line was cut short; the next write continues it."""
         return bool(self._rest)
 
-    def write(self, key: object, line: bytes, ending: Callable[[], bool] = lambda: False) -> None:
-        """Write a line. After an error, the same `key` and line continue where it was cut short, unless the end moved.
+    def write(self, lines: Sequence[Line], ending: Callable[[], bool] = lambda: False) -> int:
+        """Write lines; returns how many of the first of them are written, at least one.
+
+        After an error, a first line with the key of the one that was cut short continues it, unless the end moved.
 
         Raises:
-            OSError: the descriptor does not accept it.
-            EndingError: `ending` returned True before that.
+            OSError: the descriptor does not accept the first line.
+            EndingError: `ending` returned True before the first line was written.
         """
         with self._lock:
-            if not self._begun or self._is_separated():
-                self._cut, self._end = None, -1
-                self._rest = b"\n" if self._ends_in_half_a_line() else b""
-                self._begun = True
-            self._write_rest(ending)
-            if self._cut != key:  # otherwise all of it has been written by now
-                self._cut, self._rest, self._end = key, line + b"\n", -1
-                self._write_rest(ending)
+            regular = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
+            self._end_cut_line(ending, regular=regular)
+            written = 1 if lines[0][0] == self._cut else 0
             self._cut = None
+            until = time.monotonic() + WRITE_SECONDS
+            while written < len(lines) and (not written or time.monotonic() < until):
+                # A file takes all at once; of a pipe, as much as is written without blocking and without being mixed
+                # with what other processes write.
+                some = lines[written:] if regular else _first(lines, written, select.PIPE_BUF)
+                self._rest = b"".join([part for _, line in some for part in (line, b"\n")])
+                try:
+                    self._write_rest(ending, regular=regular)
+                except (OSError, EndingError):
+                    written += self._cut_short(some)
+                    if not written:
+                        raise
+                    return written  # the next write meets the error again
+                written += len(some)
+            return written
 
-    def _is_separated(self) -> bool:
-        """Whether another process truncated the file or wrote to it, so that the rest of a line would not follow it."""
-        if not self._rest:
-            return False
-        now = os.fstat(self._descriptor)
-        return stat.S_ISREG(now.st_mode) and now.st_size != self._end
+    def _end_cut_line(self, ending: Callable[[], bool], *, regular: bool) -> None:
+        """Write the rest of a line that was cut short, so that the next one begins at the beginning of a line."""
+        if self._begun and self._rest and regular and os.fstat(self._descriptor).st_size != self._end:
+            # Another process truncated the file or wrote to it: the rest would not follow its line.
+            self._begun, self._cut = False, None
+        if not self._begun:
+            self._rest = b"\n" if regular and self._ends_in_half_a_line() else b""
+            self._begun = True
+        if self._rest:
+            self._write_rest(ending, regular=regular)
 
-    def _write_rest(self, ending: Callable[[], bool]) -> None:
-        if not self._rest:
-            return
-        now = os.fstat(self._descriptor)
-        if stat.S_ISREG(now.st_mode):  # it is always ready
-            if os.lseek(self._descriptor, 0, os.SEEK_CUR) > now.st_size:
+    def _cut_short(self, lines: Sequence[Line]) -> int:
+        """Keep what is left of the line at which a write of `lines` ended; returns how many were written before it."""
+        done = sum(len(line) + 1 for _, line in lines) - len(self._rest)
+        count = 0
+        while done > len(lines[count][1]):
+            done -= len(lines[count][1]) + 1
+            count += 1
+        key, line = lines[count]
+        self._cut, self._rest = (key, line[done:] + b"\n") if done else (None, b"")
+        return count
+
+    def _write_rest(self, ending: Callable[[], bool], *, regular: bool) -> None:
+        if regular:  # it is always ready
+            if os.lseek(self._descriptor, 0, os.SEEK_CUR) > os.fstat(self._descriptor).st_size:
                 os.lseek(self._descriptor, 0, os.SEEK_END)  # truncated: without O_APPEND a hole would come before
             while self._rest:
                 self._rest = self._rest[os.write(self._descriptor, self._rest) :]
@@ -79,9 +113,16 @@ class Lines:
 
     def _ends_in_half_a_line(self) -> bool:
         """Whether a file ends in half a line, after a run that was killed; the next line must not continue it."""
-        if stat.S_ISREG(os.fstat(self._descriptor).st_mode):
-            with contextlib.suppress(OSError), Path(f"/proc/self/fd/{self._descriptor}").open("rb") as file:
-                if file.seek(0, os.SEEK_END):
-                    file.seek(-1, os.SEEK_END)
-                    return file.read(1) != b"\n"
+        with contextlib.suppress(OSError), Path(f"/proc/self/fd/{self._descriptor}").open("rb") as file:
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                return file.read(1) != b"\n"
         return False
+
+
+def _first(lines: Sequence[Line], start: int, most: int) -> Sequence[Line]:
+    """Return the lines from `start` on that have at most so many bytes together, at least one."""
+    end = start
+    while end < len(lines) and (most := most - len(lines[end][1]) - 1) >= 0:
+        end += 1
+    return lines[start : max(end, start + 1)]

@@ -17,7 +17,7 @@ from typing import ClassVar, Literal
 from watcher.config.sink_model import SinkModel
 from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
 from watcher.errors import SinkClosed, SinkError
-from watcher.sinks.lines import EndingError, Lines
+from watcher.sinks.lines import BATCH, EndingError, Lines
 
 STDOUT = Lines(1)
 """Shared by all sinks of this type, so that their lines do not mix."""
@@ -27,7 +27,7 @@ class StdoutSink:
     """Writes each event as one line."""
 
     # A reader such as a pager may stall for as long as it likes; `close` ends a send all the same.
-    limits = Limits(batch=100, in_order=True, deadline=86_400.0)
+    limits = Limits(batch=BATCH, in_order=True, deadline=86_400.0)
 
     def __init__(self, options: StdoutOptions) -> None:
         self.name = options.name
@@ -44,22 +44,16 @@ class StdoutSink:
     def _send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         if sys.__stdout__ is None:  # it was closed before the start, and its number may be another file's by now
             raise SinkClosed("the standard output is closed")
-        written: list[SendOutcome] = []
+        lines = [((each.sink, each.number, each.reminder), each.body.encode()) for each in deliveries]
         try:
-            for delivery in deliveries:
-                key = (delivery.sink, delivery.number, delivery.reminder)
-                STDOUT.write(key, delivery.body.encode(), self._ending.is_set)
-                written.append(SendOutcome(delivery, Verdict.TAKEN, "written"))
+            written = STDOUT.write(lines, self._ending.is_set)
         except OSError as error:
-            # If some lines are written, the error can wait: the next try meets it again.
-            if not written:
-                if error.errno in (errno.EPIPE, errno.EBADF):
-                    raise SinkClosed("the standard output was closed by its reader") from error
-                raise SinkError(f"standard output: {error.strerror}") from error
+            if error.errno in (errno.EPIPE, errno.EBADF):
+                raise SinkClosed("the standard output was closed by its reader") from error
+            raise SinkError(f"standard output: {error.strerror}") from error
         except EndingError:
-            if not written:
-                raise SinkError("standard output: its reader does not read") from None
-        return written
+            raise SinkError("standard output: its reader does not read") from None
+        return [SendOutcome(delivery, Verdict.TAKEN, "written") for delivery in deliveries[:written]]
 
 
 class StdoutOptions(SinkModel):

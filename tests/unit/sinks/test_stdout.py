@@ -14,7 +14,7 @@ import pytest
 from watcher.core.deliveries import Delivery, Verdict
 from watcher.core.events import trial_event
 from watcher.errors import SinkClosed, SinkError
-from watcher.sinks import stdout
+from watcher.sinks import lines, stdout
 from watcher.sinks.lines import EndingError, Lines
 
 if TYPE_CHECKING:
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.core.ports import Sink
-
-
-def never() -> bool:
-    return False
 
 
 @pytest.fixture
@@ -57,9 +53,9 @@ def test_a_line_that_was_cut_short_goes_on_where_it_was(
     written = Lines(opened(file))
     short_writes(monkeypatch, fail_at)
     with pytest.raises(OSError, match="No space"):
-        written.write(("a", 1), b"x" * 25, never)
-    written.write(("a", 1), b"x" * 25, never)
-    written.write(("a", 2), b"y" * 25, never)
+        written.write([(("a", 1), b"x" * 25)])
+    written.write([(("a", 1), b"x" * 25)])
+    written.write([(("a", 2), b"y" * 25)])
     assert file.read_bytes().splitlines() == [b"x" * 25, b"y" * 25]
 
 
@@ -68,9 +64,9 @@ def test_another_sink_completes_a_line_before_its_own(monkeypatch: pytest.Monkey
     written = Lines(opened(file))
     short_writes(monkeypatch, 2)
     with pytest.raises(OSError, match="No space"):
-        written.write(("a", 1), b"x" * 25, never)
-    written.write(("b", 1), b"y" * 25, never)
-    written.write(("a", 1), b"x" * 25, never)
+        written.write([(("a", 1), b"x" * 25)])
+    written.write([(("b", 1), b"y" * 25)])
+    written.write([(("a", 1), b"x" * 25)])
     assert file.read_bytes().splitlines() == [b"x" * 25, b"y" * 25, b"x" * 25]
 
 
@@ -80,36 +76,90 @@ def test_a_file_that_is_truncated_has_only_whole_lines_afterwards(
 ) -> None:
     """Also one that a shell opened by `>`, where the next line would come after a hole."""
     written = Lines(os.open(file, os.O_WRONLY | os.O_CREAT | append))
-    written.write(("a", 1), b"v" * 25, never)
+    written.write([(("a", 1), b"v" * 25)])
     short_writes(monkeypatch, 2)
     with pytest.raises(OSError, match="No space"):
-        written.write(("a", 2), b"w" * 25, never)
+        written.write([(("a", 2), b"w" * 25)])
     os.truncate(file, 0)
-    written.write(("b", 1), b"x" * 25, never)
-    written.write(("a", 2), b"w" * 25, never)
+    written.write([(("b", 1), b"x" * 25)])
+    written.write([(("a", 2), b"w" * 25)])
     assert file.read_bytes().splitlines() == [b"x" * 25, b"w" * 25]
     os.truncate(file, 0)
-    written.write(("a", 3), b"y" * 25, never)
+    written.write([(("a", 3), b"y" * 25)])
     assert file.read_bytes() == b"y" * 25 + b"\n"
+
+
+@pytest.mark.parametrize("fail_at", range(1, 8))
+def test_of_several_lines_those_before_an_error_are_written_and_the_next_write_goes_on_where_it_was(
+    monkeypatch: pytest.MonkeyPatch, file: Path, fail_at: int
+) -> None:
+    several = [
+        (number, bytes([letter]) * size) for number, (letter, size) in enumerate(zip(b"abc", (25, 9, 12), strict=True))
+    ]
+    written = Lines(opened(file))
+    short_writes(monkeypatch, fail_at)
+    left = several
+    while left:
+        try:
+            left = left[written.write(left) :]
+        except OSError:
+            assert left is several  # later, the lines before the error are a success
+            assert written.torn is (fail_at > 1)
+    assert file.read_bytes().splitlines() == [line for _, line in several]
+
+
+def test_a_line_of_which_nothing_was_written_is_not_written_by_another_sink(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    written = Lines(opened(file))
+    short_writes(monkeypatch, 2)
+    assert written.write([(("a", 1), b"x" * 9), (("a", 2), b"y" * 9)]) == 1
+    assert not written.torn
+    written.write([(("b", 1), b"z" * 9)])
+    assert file.read_bytes().splitlines() == [b"x" * 9, b"z" * 9]
+
+
+def test_lines_for_a_pipe_are_written_several_at_a_time_and_each_within_one_write(
+    monkeypatch: pytest.MonkeyPatch, reader: FileIO
+) -> None:
+    """A pipe takes `PIPE_BUF` bytes as a whole: what other processes write comes between lines, not within them."""
+    real, writes = os.write, list[bytes]()
+
+    def write(descriptor: int, data: bytes) -> int:
+        writes.append(data)
+        return real(descriptor, data)
+
+    monkeypatch.setattr(os, "write", write)
+    several = [(number, b"x" * size) for number, size in enumerate((1000, 1000, 2000, 95, 4095, 5000, 10))]
+    assert stdout.STDOUT.write(several) == 7
+    assert [len(data) for data in writes] == [4003, 96, 4096, 4096, 905, 11]
+    assert reader.read(65536).splitlines() == [line for _, line in several]
+
+
+def test_a_slow_reader_has_what_it_took_recorded_meanwhile(monkeypatch: pytest.MonkeyPatch, reader: FileIO) -> None:
+    """A crash repeats only what was written since."""
+    monkeypatch.setattr(lines, "WRITE_SECONDS", 0.0)
+    assert stdout.STDOUT.write([(number, b"x" * 3000) for number in range(9)]) == 1
+    assert stdout.STDOUT.write([(number, b"x" * 1000) for number in range(1, 9)]) == 4
 
 
 def test_half_a_line_of_a_run_that_was_killed_is_ended(file: Path) -> None:
     file.write_bytes(b'{"whole": 1}\n{"half')
     descriptor = os.open(file, os.O_RDWR | os.O_APPEND)
-    Lines(descriptor).write(("a", 1), b'{"again": 2}', never)
+    Lines(descriptor).write([(("a", 1), b'{"again": 2}')])
     assert file.read_bytes().splitlines() == [b'{"whole": 1}', b'{"half', b'{"again": 2}']
 
 
 def test_a_whole_file_is_only_appended_to(file: Path) -> None:
     file.write_bytes(b'{"whole": 1}\n')
-    Lines(opened(file)).write(("a", 1), b'{"next": 2}', never)
+    Lines(opened(file)).write([(("a", 1), b'{"next": 2}')])
     assert file.read_bytes() == b'{"whole": 1}\n{"next": 2}\n'
 
 
 def test_a_reader_that_stalls_does_not_hold_the_end_up() -> None:
     reading, writing = os.pipe()
     with pytest.raises(EndingError):
-        Lines(writing).write(("a", 1), b"x" * 1_000_000, lambda: True)
+        Lines(writing).write([(("a", 1), b"x" * 1_000_000)], lambda: True)
     os.close(reading)
     os.close(writing)
 
@@ -143,12 +193,12 @@ async def test_events_are_written_in_order_as_they_are_sent(reader: FileIO) -> N
 
 
 async def test_what_a_reader_had_no_room_for_stays_due(reader: FileIO) -> None:
-    sink, sent = a_sink(), deliveries(400)
+    sink, sent = a_sink(), deliveries(2000)
     sending = asyncio.ensure_future(sink.send(sent))
     await asyncio.sleep(0)  # it has begun
     await sink.close()
     answers = await sending
-    assert 0 < len(answers) < 400
+    assert 0 < len(answers) < 2000
     assert [answer.delivery for answer in answers] == sent[: len(answers)]
 
     with pytest.raises(SinkError, match="does not read"):

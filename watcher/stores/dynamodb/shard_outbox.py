@@ -26,6 +26,9 @@ log = structlog.get_logger()
 
 _STREAK = "failures = :failures, since = :since, next_try = :next"
 
+MAX_DUE = 100
+"""The most deliveries in order that are read at a time: each event may have 200 KiB."""
+
 BATCH, PARALLEL = 20, 4
 """Deliveries that are settled in one transaction; transactions at once where there are many."""
 
@@ -49,9 +52,10 @@ class ShardOutbox:
         return self._may_deliver_shard(shard_of(subject))
 
     async def due(self, sink: str, limit: int) -> list[Delivery]:
+        most = min(limit, MAX_DUE)
         # What may not be delivered now must not hold up the other shards.
         return await self._confirm_pending(
-            lambda: [row for row in self._index.due(sink) if self.may_deliver(row.place.subject)][:limit]
+            lambda: [row for row in self._index.due(sink) if self.may_deliver(row.place.subject)][:most]
         )
 
     async def lane_heads(

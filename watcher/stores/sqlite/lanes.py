@@ -4,9 +4,11 @@ The row of a lane points to its oldest delivery, the only one that may be tried.
 `next_try` in seconds since 1970; it is 0 if the lane may be tried at any time.
 """
 
+import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from watcher.core.deliveries import Delivery, DeliveryOutcome, DeliveryState
@@ -14,6 +16,9 @@ from watcher.core.events import Event
 from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, seconds_until
 from watcher.stores.sqlite.reader import checked
 from watcher.util.shapes import MAX_SECONDS, Optional, is_moment
+
+MAX_CHARACTERS = 4_000_000
+"""The most characters that the events of one batch in order have in all."""
 
 _FIELDS = """event.number, lane.sink, id, type, event.subject, time, body, recorded, delivery.reminder, tries, since,
              failures, answer"""
@@ -24,8 +29,8 @@ _DELIVERY = {
 }  # fmt: skip
 
 _HEAD = """SELECT number, reminder FROM delivery INDEXED BY delivery_lane
-           WHERE sink = ?1 AND subject = ?2 AND state = 'waiting' ORDER BY number, reminder LIMIT 1"""
-"""The oldest delivery of a lane."""
+           WHERE sink = ?1 AND subject = lane.subject AND state = 'waiting' ORDER BY number, reminder LIMIT 1"""
+"""The oldest delivery of a lane of the sink `?1`."""
 
 _HEADS = f"""SELECT {_FIELDS} FROM lane JOIN event ON event.number = lane.number
              JOIN delivery ON delivery.sink = lane.sink AND delivery.number = lane.number
@@ -33,13 +38,13 @@ _HEADS = f"""SELECT {_FIELDS} FROM lane JOIN event ON event.number = lane.number
 
 
 def due(connection: sqlite3.Connection, sink: str, limit: int) -> list[Delivery]:
-    """The sink's oldest waiting deliveries, in the order of their events."""
+    """The sink's oldest waiting deliveries, in the order of their events; fewer than `limit` if these are large."""
     sql = f"""SELECT {_FIELDS} FROM delivery INDEXED BY delivery_waiting
               JOIN event ON event.number = delivery.number
               JOIN lane ON lane.sink = delivery.sink AND lane.subject = delivery.subject
               WHERE delivery.sink = ? AND state = 'waiting'
               ORDER BY delivery.number, delivery.reminder LIMIT ?"""
-    return [_delivery(row) for row in connection.execute(sql, (sink, limit))]
+    return _fitting(map(_delivery, connection.execute(sql, (sink, limit))))
 
 
 def lane_heads(
@@ -74,15 +79,18 @@ def next_try(connection: sqlite3.Connection, sink: str, now: float, skip: Collec
 
 def settle(connection: sqlite3.Connection, results: Iterable[DeliveryOutcome], now: float) -> None:
     """Record the outcomes of tries, in their order, except of deliveries that were dropped meanwhile."""
-    for failing, group in groupby(results, key=lambda result: result.failing):
+    for (sink, reminder, state, answer, failing), group in groupby(results, key=_settled_together):
         some = [*group]
-        connection.executemany(
-            """UPDATE delivery SET state = ?, tries = tries + 1, tried = ?, ended = ?, answer = ?
-               WHERE sink = ? AND number = ? AND reminder = ? AND state = 'waiting'""",
-            [
-                (each.state.value, now, None if each.state is DeliveryState.WAITING else now, each.answer, *_key(each))
-                for each in some
-            ],
+        values = {
+            "sink": sink, "reminder": reminder, "state": state, "answer": answer, "now": now,
+            "ended": None if state is DeliveryState.WAITING else now,
+            "numbers": json.dumps([each.delivery.number for each in some]),
+        }  # fmt: skip
+        connection.execute(
+            """UPDATE delivery SET state = :state, tries = tries + 1, tried = :now, ended = :ended, answer = :answer
+               WHERE sink = :sink AND number IN (SELECT value FROM json_each(:numbers)) AND reminder = :reminder
+               AND state = 'waiting'""",
+            values,
         )
         if failing:
             connection.executemany(
@@ -90,36 +98,40 @@ def settle(connection: sqlite3.Connection, results: Iterable[DeliveryOutcome], n
                    WHERE sink = ?3 AND subject = ?4 AND EXISTS (
                      SELECT 1 FROM delivery WHERE sink = ?3 AND number = ?5 AND reminder = ?6 AND tried = ?1)""",
                 [
-                    (now, now + each.pause, each.delivery.sink, each.delivery.event.subject, *_key(each)[1:])
+                    (now, now + each.pause, sink, each.delivery.event.subject, each.delivery.number, reminder)
                     for each in some
                 ],
             )
-        ended = {
-            (each.delivery.sink, each.delivery.event.subject)
-            for each in some
-            if each.state is not DeliveryState.WAITING
-        }
-        advance(connection, ended, reset=not failing)
+        if state is not DeliveryState.WAITING:
+            advance(connection, {(sink, each.delivery.event.subject) for each in some}, reset=not failing)
 
 
 def advance(connection: sqlite3.Connection, lanes: Iterable[tuple[str, str]], *, reset: bool = True) -> None:
     """Let lanes (sink and subject) point to their oldest deliveries, or delete them; `reset`: they no longer fail."""
-    changed = sorted(lanes)
-    if reset:
-        connection.executemany("DELETE FROM lane WHERE sink = ? AND subject = ?", changed)
-        connection.executemany(
-            f"INSERT INTO lane (sink, subject, number, reminder) SELECT ?1, ?2, * FROM ({_HEAD})", changed
-        )
-    else:
-        connection.executemany(f"DELETE FROM lane WHERE sink = ?1 AND subject = ?2 AND NOT EXISTS ({_HEAD})", changed)
-        connection.executemany(
-            f"UPDATE lane SET (number, reminder) = ({_HEAD}) WHERE sink = ?1 AND subject = ?2", changed
-        )
+    again = ", failures = 0, since = NULL, next_try = 0" if reset else ""
+    for sink, group in groupby(sorted(lanes), key=itemgetter(0)):
+        these = (sink, json.dumps([subject for _, subject in group]))
+        where = "WHERE sink = ?1 AND subject IN (SELECT value FROM json_each(?2))"
+        connection.execute(f"DELETE FROM lane {where} AND NOT EXISTS ({_HEAD})", these)
+        connection.execute(f"UPDATE lane SET (number, reminder) = ({_HEAD}){again} {where}", these)
 
 
-def _key(result: DeliveryOutcome) -> tuple[str, int, int]:
+def _settled_together(result: DeliveryOutcome) -> tuple[str, int, DeliveryState, str, bool]:
+    """Return what outcomes that one statement records have in common."""
     delivery = result.delivery
-    return delivery.sink, delivery.number, delivery.reminder
+    return delivery.sink, delivery.reminder, result.state, result.answer, result.failing
+
+
+def _fitting(found: Iterable[Delivery]) -> list[Delivery]:
+    """Return the first of `found` whose bodies have at most `MAX_CHARACTERS` in all, but at least one."""
+    taken: list[Delivery] = []
+    size = 0
+    for delivery in found:
+        size += len(delivery.event.body)
+        if taken and size > MAX_CHARACTERS:
+            break
+        taken.append(delivery)
+    return taken
 
 
 def _delivery(row: Sequence[Any]) -> Delivery:

@@ -186,8 +186,11 @@ def _change(
     rows = connection.execute(
         f"""UPDATE delivery SET state = :to, ended = :ended WHERE (sink, number, reminder) IN (
               SELECT sink, number, reminder FROM delivery WHERE {" AND ".join(where)} LIMIT :chunk)
-            RETURNING sink, subject""",
+            RETURNING sink, subject, number, reminder""",
         values,
     ).fetchall()
-    lanes.advance(connection, set(rows))
+    if to is DeliveryState.WAITING:
+        sql = "INSERT OR IGNORE INTO lane (sink, subject, number, reminder) VALUES (?, ?, ?, ?)"
+        connection.executemany(sql, rows)
+    lanes.advance(connection, {(sink, subject) for sink, subject, *_ in rows})
     return len(rows)
