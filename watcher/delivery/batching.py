@@ -62,7 +62,8 @@ class Batcher:
 
     def settled(self, results: Iterable[DeliveryOutcome]) -> None:
         """End the isolation of subjects that no longer fail."""
-        self._alone -= {result.delivery.event.subject for result in results if not result.failing}
+        if self._alone:
+            self._alone -= {result.delivery.event.subject for result in results if not result.failing}
 
     @property
     def _most_failing(self) -> int:

@@ -99,6 +99,8 @@ class Settler:
 
     def overtaken(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
         """Return those of a batch whose outcome another daemon had recorded before; each once."""
+        if not self._overtaken:
+            return ()
         found = [each for each in batch if (each.event.subject, each.number) in self._overtaken]
         self._overtaken -= {(each.event.subject, each.number) for each in found}
         return found

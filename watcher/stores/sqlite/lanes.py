@@ -135,10 +135,10 @@ def _fitting(found: Iterable[Delivery]) -> list[Delivery]:
 
 
 def _delivery(row: Sequence[Any]) -> Delivery:
-    number, sink, *fields = row
-    if not _is_usual(*fields[5:]):
-        checked(_DELIVERY, fields[5:])
-    return Delivery(number, sink, Event(*fields[:5]), *fields[5:])
+    number, sink, event_id, type_, subject, time, body, *fields = row
+    if not _is_usual(*fields):
+        checked(_DELIVERY, fields)
+    return Delivery(number, sink, Event(event_id, type_, subject, time, body), *fields)
 
 
 def _is_usual(recorded: Any, reminder: Any, tries: Any, since: Any, failures: Any, answer: Any) -> bool:
