@@ -3,13 +3,15 @@
 A forked process has its own arguments, environment, working directory, descriptors, signals and exit code. What it does
 not do is start Python, import, and free every object at the end: tests of those start the command itself.
 
-Run as a program, this module is the server: it answers on the Unix socket that is its stdin, and ends with its client.
+Run as a program, this module is the server: it listens on the Unix socket that is its stdin, and ends with its last
+client. All processes of a run of the tests are clients of one server.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import gc
 import importlib
 import io
@@ -21,6 +23,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 REQUEST_BYTES = 1 << 20
+STARTING_SECONDS = 120.0
+"""How long another process may take between its choice of the address and the start of the server."""
 
 STARTS_PYTHON = ("PYTHON", "LANG", "LC_")
 """Beginnings of the names of variables that are read before the first line of a program."""
@@ -91,45 +96,70 @@ def fork(
 
 @cache
 def _server() -> socket.socket:
-    """Return the connection to a fork server of this process, started at the first use."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    # Neither the working directory nor the environment of a test is the server's.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "WATCHER_"))}
-    with theirs:
-        process = subprocess.Popen([sys.executable, __file__], stdin=theirs, env=environment, cwd="/")
+    """Return a connection to the server of this run of the tests, which the first use starts."""
+    address = f"\0watcher-tests-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    deadline = time.monotonic() + STARTING_SECONDS
+    while connection.connect_ex(address):
+        assert time.monotonic() < deadline, "the fork server does not start"
+        _start(address)
+    atexit.register(connection.close)
+    return connection
+
+
+def _start(address: str) -> None:
+    """Start the server, unless another process has taken the address in order to start it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+        try:
+            listening.bind(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return
+        listening.listen()
+        # Neither the working directory nor the environment of a test is the server's.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "WATCHER_"))}
+        process = subprocess.Popen([sys.executable, __file__], stdin=listening.fileno(), env=environment, cwd="/")
     atexit.register(process.wait)
-    atexit.register(ours.close)
-    return ours
 
 
-def _serve(connection: socket.socket) -> list[str]:
-    """Fork a process for each request until the client has gone; return, in each forked process, its arguments."""
-    poll, children = select.poll(), dict[int, tuple[int, socket.socket]]()
-    poll.register(connection, select.POLLIN)
+def _serve(listening: socket.socket) -> list[str]:
+    """Fork a process for each request until the last client has gone; return, in each forked process, its arguments."""
+    poll, clients, children = select.poll(), dict[int, socket.socket](), dict[int, tuple[int, socket.socket]]()
+    poll.register(listening, select.POLLIN)
     while True:
         for descriptor, _ in poll.poll():
-            if descriptor != connection.fileno():
+            if descriptor == listening.fileno():
+                connection, _ = listening.accept()
+                clients[connection.fileno()] = connection
+                poll.register(connection, select.POLLIN)
+                continue
+            if descriptor in children:
                 poll.unregister(descriptor)
                 os.close(descriptor)
-                pid, client = children.pop(descriptor)
+                pid, waiting = children.pop(descriptor)
                 code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-                with client, contextlib.suppress(BrokenPipeError):
-                    client.send(str(code).encode())
+                with waiting, contextlib.suppress(BrokenPipeError):
+                    waiting.send(str(code).encode())
                 continue
-            request, descriptors, _, _ = socket.recv_fds(connection, REQUEST_BYTES, 4)
+            request, descriptors, _, _ = socket.recv_fds(clients[descriptor], REQUEST_BYTES, 4)
             if not request:
-                os._exit(0)
+                poll.unregister(descriptor)
+                clients.pop(descriptor).close()
+                if not clients:
+                    os._exit(0)
+                continue
             pid = os.fork()
             if pid == 0:
-                for each in (connection, *(client for _, client in children.values())):
+                for each in (listening, *clients.values(), *(waiting for _, waiting in children.values())):
                     each.detach()
                 return _become(json.loads(request), descriptors)
             for each in descriptors[:3]:
                 os.close(each)
-            client = socket.socket(fileno=descriptors[3])
-            client.send(str(pid).encode())
+            waiting = socket.socket(fileno=descriptors[3])
+            waiting.send(str(pid).encode())
             watched = os.pidfd_open(pid)
-            children[watched] = pid, client
+            children[watched] = pid, waiting
             poll.register(watched, select.POLLIN)
 
 
