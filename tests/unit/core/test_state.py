@@ -242,6 +242,13 @@ def test_the_form_of_an_object_follows_its_annotations() -> None:
     assert state_json._object(Outage).form == {"since": str, "code": str, "message": str, "attempts": int}
 
 
+def test_a_tuple_of_objects_is_a_list_of_their_forms() -> None:
+    codec, blockers = state_json._list(state_json._BLOCKER), (a_blocker(), a_blocker("blocker-2"))
+    assert codec.form == Each(list, state_json._BLOCKER.form)
+    assert codec.write(blockers) == [*map(blocker_to_json, blockers)]
+    assert codec.read(codec.write(blockers)) == blockers
+
+
 @pytest.mark.parametrize(
     ("moment", "text"),
     [
