@@ -17,6 +17,7 @@ from tests.support.incidents import FAILED_AGAIN, FAILED_EVENT, MENDED, RETRIED,
 from tests.support.slack_workspace import Workspace, answer
 from tests.support.tasks import running
 from tests.support.waiting import until
+from watcher.cli.requeued_ends import requeue_ends
 from watcher.core.deliveries import DeliveryQuery, DeliveryState
 from watcher.core.model import FAILED, SUCCEEDED
 from watcher.core.ports import Entry, EventQuery
@@ -91,6 +92,15 @@ class Delivering:
         assert await self._outbox.requeue([event.id], "ops", _now()) == 1
         return await self.outcome(event)
 
+    async def requeues_with_end(self, event: Event) -> None:
+        self.made.refuses = False
+        assert await self._outbox.requeue([event.id], "ops", _now()) == 1
+        assert await requeue_ends(self._outbox, {event.id: ["ops"]}, _now()) == 1
+
+    async def is_sent(self, event: Event) -> bool:
+        self._relay.wake()
+        return bool(await self.store.deliveries(DeliveryQuery([DeliveryState.SENT], event_id=event.id)))
+
     async def outcome(self, event: Event) -> str:
         query = DeliveryQuery([DeliveryState.SENT, DeliveryState.DEAD], event_id=event.id)
         self._relay.wake()
@@ -160,6 +170,17 @@ async def test_an_opening_and_an_end_that_are_requeued_open_and_close(tmp_path: 
         assert await through.requeues(FAILED_EVENT) != END_WAS_SENT
         assert made.shows_open(made.service)
         await through.requeues(MENDED)
+        assert not made.shows_open(made.service)
+
+
+@pytest.mark.parametrize("name", ["pagerduty", "jsm", "slack"])
+async def test_an_opening_whose_end_is_requeued_with_it_leaves_nothing_open(tmp_path: Path, name: str) -> None:
+    made = vendor(name)
+    async with delivering(tmp_path / "state.db", made) as through:
+        await through.records(FAILED_EVENT, 1, refused=True)
+        await through.records(MENDED, 2, refused=True)
+        await through.requeues_with_end(FAILED_EVENT)
+        await until(lambda: through.is_sent(MENDED), "the end is sent")
         assert not made.shows_open(made.service)
 
 

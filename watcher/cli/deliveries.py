@@ -77,7 +77,8 @@ def deliveries(
 def retry(config: str | None, sink: str | None, ids: Sequence[str]) -> int:
     """Requeue dead letters: all, or those of the events with these IDs.
 
-    A running daemon sends them within seconds; otherwise they are sent after the next start.
+    A running daemon sends them within seconds; otherwise they are sent after the next start. With a problem, the end of
+    its incident is requeued for the same sinks.
     """
     count, kept = run_to_end(requeue(load_config(config), ids, sink))
     if kept and not count:
@@ -126,12 +127,16 @@ async def requeue(settings: Config, ids: Sequence[str], sink: str | None) -> tup
     Raises:
         UsageError: one of the events has no dead letter; then nothing is changed.
     """
+    from watcher.cli.requeued_ends import requeue_ends  # noqa: PLC0415  it loads what `--help` does not need
+
     async with opened(outbox_for(settings.state)) as outbox:
         _selected_sinks(settings, await outbox.counts(), sink)
-        others = [event_id for event_id in ids if not await _dead_letters(outbox, [event_id], sink)]
-        if others:
+        dead = {event_id: await _dead_letters(outbox, [event_id], sink) for event_id in ids}
+        if others := [event_id for event_id, found in dead.items() if not found]:
             raise UsageError(f"no dead letter for {_events(others, sink)}; nothing was changed")
-        count = await outbox.requeue(ids, sink, SystemClock().now())
+        now = SystemClock().now()
+        count = await outbox.requeue(ids, sink, now)
+        count += await requeue_ends(outbox, dead, now)
         return count, _why_they_stay(settings, await _dead_letters(outbox, ids, sink), await outbox.registered_sinks())
 
 

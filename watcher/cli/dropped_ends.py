@@ -3,14 +3,13 @@
 from datetime import datetime
 
 from watcher.core.deliveries import DeliveryQuery, DeliveryState
-from watcher.core.events import Event
 from watcher.core.incidents import BEGUN_BY, incident_of
 from watcher.core.model import parse_rfc3339
 from watcher.core.ports import Outbox
 from watcher.core.routing import wants_recorded
 from watcher.core.settings import Config
 from watcher.core.state import Incident
-from watcher.delivery.incident_history import later_steps
+from watcher.delivery.incident_history import end_after
 from watcher.polling.notified_sinks import only_dropped
 
 
@@ -23,7 +22,7 @@ async def drop_ends(outbox: Outbox, settings: Config, event_id: str, now: dateti
     configured, canceled = {sink.name: sink for sink in settings.sinks}, list[str]()
     for number, problem in await outbox.find(event_id):
         about = incident_of(problem)
-        end = await _end_after(outbox, number, problem.subject, about["id"]) if about else None
+        end = await end_after(outbox, number, problem.subject, about["id"]) if about else None
         if problem.type not in BEGUN_BY or end is None:
             continue
         query = DeliveryQuery([DeliveryState.WAITING, DeliveryState.DEAD], event_id=end.id)
@@ -34,13 +33,3 @@ async def drop_ends(outbox: Outbox, settings: Config, event_id: str, now: dateti
             if await outbox.drop(end.id, name, now):
                 canceled.append(name)
     return canceled
-
-
-async def _end_after(outbox: Outbox, number: int, subject: str, incident: str) -> Event | None:
-    """Return the end of an incident that follows an event; None: it has not ended."""
-    async for _, event, ends in later_steps(outbox, subject, number):
-        if incident_of(event).get("id") != incident:
-            return None
-        if ends:
-            return event
-    return None

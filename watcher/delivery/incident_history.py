@@ -100,6 +100,16 @@ async def later_steps(reader: Reader, subject: str, number: int) -> AsyncIterato
                 yield each, event, ends
 
 
+async def end_after(reader: Reader, number: int, subject: str, incident: str) -> Event | None:
+    """Return the end of an incident that follows the event `number` of its subject; None: it has not ended."""
+    async for _, event, ends in later_steps(reader, subject, number):
+        if incident_of(event).get("id") != incident:
+            return None
+        if ends:
+            return event
+    return None
+
+
 async def _was_sent(reader: Reader, sink: str, event: Event) -> bool:
     return bool(await _deliveries(reader, sink, event, [DeliveryState.SENT]))
 

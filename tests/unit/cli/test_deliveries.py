@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.contract.conftest import MOMENT, NOW, after, entry, sent
+from tests.contract.conftest import MOMENT, NOW, after, entry, event, numbers, sent
 from watcher.cli.deliveries import requeue
 from watcher.core.deliveries import ReminderRequest
+from watcher.core.ports import Entry
 from watcher.core.settings import Account, Config, Retry
 from watcher.core.sink_settings import SinkSettings
+from watcher.core.state import Record
 from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
@@ -41,3 +43,21 @@ async def test_each_dead_letter_that_stays_has_its_own_reason(tmp_path: Path) ->
         "1 dead letter for the sink removed cannot be requeued: it is not in the configuration",
         "add it again and start `watcher run`, or drop them",
     ]
+
+
+async def test_with_a_problem_the_end_of_its_incident_is_requeued_for_the_same_sinks(tmp_path: Path) -> None:
+    file = tmp_path / "watcher.db"
+    store = SqliteStore(file)
+    await store.open()
+    await store.set_sinks(["ops", "other"], NOW)
+    for number, (kind, state) in enumerate((("failed", "opened"), ("failed", "ongoing"), ("succeeded", "resolved")), 1):
+        of = event(number, kind=f"watcher.sync.{kind}", incident={"id": "i", "state": state})
+        await store.commit([Entry("a", Record(), [(of, ["ops", "other"])])], NOW)
+    for sink in ("ops", "other"):
+        await store.dead_letter(sink, "410 Gone", after(1))
+    await store.close()
+    assert await requeue(a_config(file, "ops", "other"), [f"{2:032x}"], "ops") == (2, "")
+    store = SqliteStore(file)
+    await store.open()
+    assert (numbers(await store.due("ops", 10)), await store.due("other", 10)) == ([2, 3], [])
+    await store.close()

@@ -1,0 +1,30 @@
+"""Requeues the ends of the incidents of problems that an operator requeues."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from watcher.core.incidents import BEGUN_BY, incident_of
+from watcher.core.ports import Outbox
+from watcher.delivery.incident_history import end_after
+
+
+async def requeue_ends(outbox: Outbox, requeued: Mapping[str, Collection[str]], now: datetime) -> int:
+    """Make the dead-lettered ends of incidents wait again whose problems were requeued; return how many.
+
+    A sink that is sent a problem of an incident that is over would show it as open for ever if its end stayed a dead
+    letter.
+
+    Args:
+        outbox: has the dead letters.
+        requeued: the sinks to which an event is sent again, by its id.
+        now: the time of the change.
+    """
+    count = 0
+    for event_id, sinks in requeued.items():
+        for number, problem in await outbox.find(event_id):
+            incident = incident_of(problem).get("id")
+            if problem.type not in BEGUN_BY or incident is None:
+                continue
+            if end := await end_after(outbox, number, problem.subject, incident):
+                count += sum([await outbox.requeue([end.id], sink, now) for sink in sinks])
+    return count
