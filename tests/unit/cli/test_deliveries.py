@@ -51,7 +51,8 @@ async def test_with_a_problem_the_end_of_its_incident_is_requeued_for_the_same_s
     await store.open()
     await store.set_sinks(["ops", "other"], NOW)
     for number, (kind, state) in enumerate((("failed", "opened"), ("failed", "ongoing"), ("succeeded", "resolved")), 1):
-        of = event(number, kind=f"watcher.sync.{kind}", incident={"id": "i", "state": state})
+        incident = {"id": "i", "state": state, "opened_at": MOMENT, "problems": ["failed"], "duration_seconds": None}
+        of = event(number, kind=f"watcher.sync.{kind}", incident=incident)
         await store.commit([Entry("a", Record(), [(of, ["ops", "other"])])], NOW)
     for sink in ("ops", "other"):
         await store.dead_letter(sink, "410 Gone", after(1))
