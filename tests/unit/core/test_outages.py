@@ -21,6 +21,10 @@ def test_a_streak_keeps_when_it_began_and_tells_its_last_failure() -> None:
     assert streak.outage() == Outage(minute(1), "ThrottlingException", "slow down", 3)
 
 
+def test_what_hits_one_target_alone_lasts_three_times_as_long_as_its_own_errors_to_count_as_much() -> None:
+    assert (OWN, ALONE) == (3, 1)
+
+
 @pytest.mark.parametrize(
     ("failures", "own"),
     [
