@@ -6,6 +6,7 @@ Each sends as many at a time as the sink does, over the same client, and looks o
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from contextlib import asynccontextmanager
 from itertools import islice
@@ -19,8 +20,8 @@ from aiohttp import ClientSession
 from tests.benchmarks.parent import Parent, Reading, standard_output_read
 from tests.benchmarks.recorded import failures
 from tests.benchmarks.worlds import REGION
+from watcher.sinks import lines as lines_of_sinks
 from watcher.sinks.aws_sender import BATCH
-from watcher.sinks.stdout import StdoutSink
 from watcher.sinks.webhook import PARALLEL, STRUCTURED
 
 if TYPE_CHECKING:
@@ -36,13 +37,38 @@ NO_RETRIES = {"total_max_attempts": 1}
 
 
 @asynccontextmanager
+async def printed(_: dict[str, Any]) -> AsyncIterator[Send]:
+    """A line for each, flushed at once, as a program prints what happens."""
+    with open(1, "ab", closefd=False) as out:  # noqa: ASYNC230  nothing else is to run
+
+        async def send(events: Sequence[Event]) -> None:
+            for event in events:
+                out.write(f"{event.body}\n".encode())
+                out.flush()
+
+        yield send
+
+
+@asynccontextmanager
+async def composed(_: dict[str, Any]) -> AsyncIterator[Send]:
+    """The same, but each line is made of what has happened."""
+    with open(1, "w", closefd=False, encoding="utf-8") as out:  # noqa: ASYNC230  nothing else is to run
+
+        async def send(events: Sequence[Event]) -> None:
+            for event in events:
+                print(json.dumps(event), file=out, flush=True)
+
+        yield send
+
+
+@asynccontextmanager
 async def lines(sink: dict[str, Any]) -> AsyncIterator[Send]:
-    """A line for each, flushed, and synced where there is a disk, after every hundred."""
+    """A line for each, flushed, and synced where there is a disk, once for as many as the sink writes in one send."""
     where = Path(sink["path"]) if "path" in sink else 1
     with open(where, "ab", closefd=where != 1) as file:  # noqa: ASYNC230  nothing else is to run
 
         async def send(events: Sequence[Event]) -> None:
-            for part in parts(events, StdoutSink.limits.batch):
+            for part in parts(events, lines_of_sinks.BATCH):
                 file.writelines(f"{event.body}\n".encode() for event in part)
                 file.flush()
                 if "path" in sink:
@@ -160,7 +186,9 @@ async def at_a_time(most: int, send: Callable[[Any], Awaitable[None]], things: I
 
 
 LOOPS = {
-    "stdout": lines,
+    "stdout": printed,
+    "stdout in batches": lines,
+    "stdout composed": composed,
     "file": lines,
     "webhook": webhook,
     "slack": slack,
@@ -172,14 +200,16 @@ LOOPS = {
 
 
 async def main() -> None:
-    """As often as it is asked, send so many events where the job's `sink` does, and reply what that took."""
+    """As often as it is asked, send so many events by a `loop` where the `sink` does, and reply what that took."""
     parent = Parent()
     job = parent.hear()
     events = failures(job["subjects"])
     with standard_output_read():
-        async with LOOPS[job["sink"]["type"]](job["sink"]) as send:
+        async with LOOPS[job["loop"]](job["sink"]) as send:
             while many := await asyncio.to_thread(parent.hear):
-                lot = list(islice(events, many))
+                lot: list[Any] = list(islice(events, many))
+                if job["loop"] == "stdout composed":
+                    lot = [json.loads(event.body) for event in lot]
                 mark = Reading.now(0)
                 await send(lot)
                 parent.reply(Reading.now(many).since(mark))

@@ -11,6 +11,7 @@ from tests.benchmarks.children import Child
 from tests.benchmarks.figures import markdown, ratio, spread
 from tests.benchmarks.recorded import failures
 from tests.benchmarks.worlds import REGION
+from watcher.sinks.lines import BATCH
 
 SUBJECTS = 200
 LOTS = {
@@ -18,6 +19,9 @@ LOTS = {
     "eventbridge": 3000, "sns": 2000, "sqs": 3000,
 }  # fmt: skip
 """Events in one turn, by type of sink: a second's worth at most."""
+OTHER_LOOPS = {"stdout": ["stdout in batches", "stdout composed"]}
+"""Further loops that the relay is measured beside, by type of sink."""
+NAMES = {"stdout in batches": "`stdout`, flushed in batches", "stdout composed": "`stdout`, with `json.dumps`"}
 WARM = 100
 """Events before the first turn that do not count."""
 HEADINGS = [
@@ -31,15 +35,18 @@ def bench(*, quick: bool) -> str:
     turns = 1 if quick else 3
     with Child("receiver", {}) as receiver, tempfile.TemporaryDirectory() as folder:
         rows = [
-            _row(sink, Path(folder), turns, LOTS[sink["type"]] // (10 if quick else 1))
+            _row(sink, loop, Path(folder), turns, LOTS[sink["type"]] // (10 if quick else 1))
             for sink in sinks(receiver.reply(), Path(folder))
+            for loop in (sink["type"], *OTHER_LOOPS.get(sink["type"], ()))
         ]
     size = len(next(failures(SUBJECTS)).body)
     return (
         f"**Throughput** from a store on disk. The events were recorded before; they come from {SUBJECTS} targets and "
         f"have {size / 1000:.1f} KB each. The bare loop sends the same bytes to the same receiver through the same "
-        "client (`write`, `flush` and, for `file`, `fsync`; aiohttp; apprise; aiobotocore), in the same batches and "
-        "with the same concurrency, but records nothing. The receiver is another process, which also stands in for "
+        "client (`write` and `flush` of each line, for `file` of each batch, and `fsync`; aiohttp; apprise; "
+        "aiobotocore), in the same batches and with the same concurrency, but records nothing. Two rows have another "
+        f"loop: one that flushes {BATCH} lines at a time, and `print(json.dumps(event), flush=True)`. The receiver is "
+        "another process, which also stands in for "
         f"AWS. {turns} turns.\n\n" + markdown(HEADINGS, rows)
     )
 
@@ -61,12 +68,12 @@ def sinks(url: str, folder: Path) -> list[dict[str, Any]]:
     return [{"name": kind, "type": kind, **options} for kind, options in settings.items()]
 
 
-def _row(sink: dict[str, Any], folder: Path, turns: int, lot: int) -> list[str]:
-    job = {"about": "deliver", "sinks": [sink], "sink": sink, "subjects": SUBJECTS}
+def _row(sink: dict[str, Any], loop: str, folder: Path, turns: int, lot: int) -> list[str]:
+    job = {"about": "deliver", "sinks": [sink], "sink": sink, "loop": loop, "subjects": SUBJECTS}
     pace: dict[str, list[float]] = {"relaying": [], "bare": []}
     cost: dict[str, list[float]] = {"relaying": [], "bare": []}
     with (
-        Child("relaying", job | {"database": str(folder / f"{sink['name']}.db")}) as relay,
+        Child("relaying", job | {"database": str(folder / f"{loop}.db")}) as relay,
         Child("bare", job) as bare,
     ):
         children = {"relaying": relay, "bare": bare}
@@ -78,7 +85,7 @@ def _row(sink: dict[str, Any], folder: Path, turns: int, lot: int) -> list[str]:
                 pace[name].append(spent["calls"] / spent["wall"])
                 cost[name].append(spent["cpu"] / spent["calls"] * 1e6)
     return [
-        f"`{sink['type']}`",
+        NAMES.get(loop, f"`{loop}`"),
         spread(pace["relaying"], ".0f"),
         f"{median(pace['bare']):.0f}",
         ratio(pace["relaying"], pace["bare"]),
