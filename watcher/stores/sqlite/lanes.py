@@ -4,7 +4,6 @@ The row of a lane points to its oldest delivery, the only one that may be tried.
 `next_try` in seconds since 1970; it is 0 if the lane may be tried at any time.
 """
 
-import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
@@ -81,16 +80,12 @@ def settle(connection: sqlite3.Connection, results: Iterable[DeliveryOutcome], n
     """Record the outcomes of tries, in their order, except of deliveries that were dropped meanwhile."""
     for (sink, reminder, state, answer, failing), group in groupby(results, key=_settled_together):
         some = [*group]
-        values = {
-            "sink": sink, "reminder": reminder, "state": state, "answer": answer, "now": now,
-            "ended": None if state is DeliveryState.WAITING else now,
-            "numbers": json.dumps([each.delivery.number for each in some]),
-        }  # fmt: skip
+        ended = None if state is DeliveryState.WAITING else now
+        numbers = [each.delivery.number for each in some]
         connection.execute(
-            """UPDATE delivery SET state = :state, tries = tries + 1, tried = :now, ended = :ended, answer = :answer
-               WHERE sink = :sink AND number IN (SELECT value FROM json_each(:numbers)) AND reminder = :reminder
-               AND state = 'waiting'""",
-            values,
+            f"""UPDATE delivery SET state = ?, tries = tries + 1, tried = ?, ended = ?, answer = ?
+                WHERE sink = ? AND number IN ({_places(numbers)}) AND reminder = ? AND state = 'waiting'""",
+            (state.value, now, ended, answer, sink, *numbers, reminder),
         )
         if failing:
             connection.executemany(
@@ -110,10 +105,15 @@ def advance(connection: sqlite3.Connection, lanes: Iterable[tuple[str, str]], *,
     """Let lanes (sink and subject) point to their oldest deliveries, or delete them; `reset`: they no longer fail."""
     again = ", failures = 0, since = NULL, next_try = 0" if reset else ""
     for sink, group in groupby(sorted(lanes), key=itemgetter(0)):
-        these = (sink, json.dumps([subject for _, subject in group]))
-        where = "WHERE sink = ?1 AND subject IN (SELECT value FROM json_each(?2))"
+        these = [sink, *(subject for _, subject in group)]
+        where = f"WHERE sink = ?1 AND subject IN ({_places(these[1:])})"
         connection.execute(f"DELETE FROM lane {where} AND NOT EXISTS ({_HEAD})", these)
         connection.execute(f"UPDATE lane SET (number, reminder) = ({_HEAD}){again} {where}", these)
+
+
+def _places(values: Sequence[object]) -> str:
+    """Return the places of `values` in a statement; a table that is a parameter would cost more for a few of them."""
+    return ", ".join("?" * len(values))
 
 
 def _settled_together(result: DeliveryOutcome) -> tuple[str, int, DeliveryState, str, bool]:
