@@ -12,7 +12,7 @@ from watcher.config.readers import quoted
 from watcher.config.schema import AccountModel, File
 from watcher.config.sink_model import AccountSinkModel
 from watcher.config.target_model import TargetModel
-from watcher.config.tree import Items, Keys, Place, Text
+from watcher.config.tree import Items, Keys, Place, Text, is_null
 from watcher.core import settings
 
 Owner = TargetModel | AccountSinkModel | DiscoverModel | HintModel
@@ -84,12 +84,13 @@ class Accounts:
         if owner.account is not None:
             if names is not None and owner.account not in names:
                 name = owner.written("account")
-                message = f"there is no account {quoted(name)}; {choice(name, [known.written for known in names])}"
+                instead = choice(name, [known.written for known in names])
+                message = f"there is no account {quoted(name, ends_clause=True)}; {instead}"
                 self._faults.report(owner.place("account"), message)
             return self._sound.get(owner.account)
         if names is None:
             return None
-        if len(names) == 1:
+        if len(set(names)) == 1:
             return self._sound.get(names[0])
         if DEFAULT not in names:
             several = ", ".join(dict.fromkeys(name.written for name in names))
@@ -140,5 +141,5 @@ def _names_written(written: Keys) -> list[Text] | None:
     if not isinstance(accounts, Items):
         return None
     names = [account.get("name") if isinstance(account, Keys) else None for account in accounts]
-    sound = [name for name in names if isinstance(name, Text) and not name.broken]
+    sound = [name for name in names if isinstance(name, Text) and name and not name.broken and not is_null(name)]
     return sound if len(sound) == len(names) else None

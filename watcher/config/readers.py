@@ -26,10 +26,10 @@ _TIME_EXAMPLE = "2026-11-23T08:00:00Z"
 W = TypeVar("W", bound=str)
 
 
-def quoted(value: object) -> str:
+def quoted(value: object, *, ends_clause: bool = False) -> str:
     """Return `value` as messages show it; of a value made by variables, only the text in the file."""
     if isinstance(value, Text) and value.filled:
-        return f"{shown(value.written)}, as filled in,"
+        return f"{shown(value.written)}, as filled in{'' if ends_clause else ','}"
     return shown(str(value))
 
 

@@ -146,7 +146,7 @@ class SinkTypes:
         else:
             if name in self._registered:
                 return self.model(name)
-            fault = f"there is no sink of type {quoted(written)}; {choice(name, self._registered)}"
+            fault = f"there is no sink of type {quoted(written, ends_clause=True)}; {choice(name, self._registered)}"
         if not written.broken:
             faults.report(written.place, fault)
         raise PydanticOmit

@@ -127,6 +127,22 @@ def test_a_wrong_value_is_shown_as_it_is_written(text: str, path: str, faults: C
     assert "hush" not in fault.message
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sinks: [{name: a, type: '${A}'}]", "there is no sink of type '${A}', as filled in; choose from "),
+        ("discover: [{kind: stack, account: '${A}'}]", "there is no account '${A}', as filled in; choose from default"),
+        ("discover: [{kind: '${A}'}]", "'${A}', as filled in, is not a valid value; choose from "),
+    ],
+)
+def test_a_choice_follows_a_value_that_was_filled_in(
+    text: str, message: str, faults: Callable[..., list[Fault]]
+) -> None:
+    (fault,) = faults(f"stacks: [{{name: x}}]\n{text}", {**ENVIRON, "A": "hush-hush"})
+    assert fault.message.startswith(message)
+    assert "hush" not in fault.message
+
+
 def test_keys_are_never_filled_in(faults: Callable[..., list[Fault]]) -> None:
     found = faults("${A}: []\nstacks: [{name: x}]", {**ENVIRON, "A": "templates"})
     assert [(fault.path, fault.message.partition(";")[0]) for fault in found] == [("'${A}'", "unknown key")]
