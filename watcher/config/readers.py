@@ -18,6 +18,9 @@ from watcher.util.bounded_text import LONGEST_SHOWN, shown
 MAX_NAME_LENGTH = 128
 """Characters of an account's or a sink's name: every event repeats it, and the size of an event is limited."""
 
+MAX_MATCHED_LENGTH = 2048
+"""Characters of a text that is matched with a pattern."""
+
 _LOCAL_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
 TIME = rf"^{_LOCAL_TIME}([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
 """A time with its zone (RFC 3339, section 5.6), in the dialect that Python and JSON Schema share."""
@@ -98,13 +101,13 @@ def label_value(value: object) -> str:
     return str(meant_as_text(value))
 
 
-def matching(pattern: str, what: str, longest: int = 2048) -> Callable[[object], str]:
-    """Return a reader of text that matches `pattern`, of at most `longest` characters; `what` names it in messages."""
+def matching(pattern: str, what: str) -> Callable[[object], str]:
+    """Return a reader of text that matches `pattern`; `what` names it in messages."""
     form = re.compile(pattern)
 
     def read(value: object) -> str:
         text = meant_as_text(value)
-        if len(text) > longest or not form.fullmatch(text):
+        if len(text) > MAX_MATCHED_LENGTH or not form.fullmatch(text):
             raise ValueError(f"{quoted(text)} is not a valid {what}")
         return str(text)
 

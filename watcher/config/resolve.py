@@ -9,7 +9,8 @@ from watcher.config.faults import Faults, choice
 from watcher.config.files import report_shared_files
 from watcher.config.hint_queues import hint_queues
 from watcher.config.listen_address import is_loopback, split_listen
-from watcher.config.schema import AccountModel, File, MuteModel
+from watcher.config.mute_model import MuteModel
+from watcher.config.schema import AccountModel, File
 from watcher.config.sink_model import ROUTING, AccountSinkModel, SinkModel
 from watcher.config.target_model import by_section, report_long_labels, watched_keys
 from watcher.config.tree import Keys, Place, Text

@@ -4,9 +4,8 @@ The models of targets and sinks are made from the registered kinds and types: se
 """
 
 from copy import copy
-from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     BeforeValidator,
@@ -16,24 +15,23 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     create_model,
     field_validator,
-    model_validator,
 )
 
 from watcher.config import fields
 from watcher.config.digest_model import DigestModel
 from watcher.config.discover_model import discover_model
 from watcher.config.faults import describe
-from watcher.config.fields import OneOrMany, SchemaOf, lasting, or_off, or_variable
+from watcher.config.fields import SchemaOf, lasting, or_off, or_variable
 from watcher.config.heartbeat_model import HeartbeatModel
 from watcher.config.hint_model import HintModel
 from watcher.config.listen_address import DEFAULT_LISTEN
+from watcher.config.mute_model import MuteModel
 from watcher.config.readers import reads_off
-from watcher.config.sink_model import EventGlob, SinkTypes
+from watcher.config.sink_model import SinkTypes
 from watcher.config.strict_model import Sound, StrictModel, faults_of
 from watcher.config.target_model import Labels, TargetModel, by_section, target_list
 from watcher.config.tracing import WithExtra
 from watcher.config.tree import Text
-from watcher.config.window_model import WindowModel
 from watcher.core.kinds import Kind
 from watcher.core.model import FirstSeen
 from watcher.core.state_url import DEFAULT as DEFAULT_STATE
@@ -134,39 +132,6 @@ def _http_or_off(value: Any) -> Any:
 HttpOrOff = Annotated[
     Annotated[HttpModel, SchemaOf(lambda http: or_variable(or_off(http)))] | None, BeforeValidator(_http_or_off)
 ]
-
-
-class MuteModel(StrictModel):
-    """Events that are recorded and marked as muted, and not sent unless a problem outlasts the mute."""
-
-    targets: OneOrMany[fields.Plain] = Field(default=(), examples=["prod/*", ["prod/*", "dev/*"]])
-    """A glob of target ids, or a list of globs. Default: all targets."""
-    events: OneOrMany[EventGlob] = Field(default=(), examples=["watcher.sync.*"])
-    """A glob of event types, or a list of globs. Default: all types."""
-    start: fields.Moment | None = Field(default=None, alias="from", examples=["2026-11-23T08:00:00Z"])
-    """When the mute begins. Default: it has already begun."""
-    until: fields.Moment | None = Field(default=None, examples=["2026-11-23T10:00:00+01:00"])
-    """When the mute ends. Default: it does not end while it is configured."""
-    reason: fields.Plain | None = Field(default=None, examples=["planned maintenance"])
-    """The reason, which is added to each muted event."""
-    when: WindowModel | None = Field(
-        default=None, examples=[{"days": ["sat", "sun"], "from": "22:00", "to": "06:00", "zone": "Europe/Berlin"}]
-    )
-    """Windows that recur: the mute applies only in them. Default: it applies all the time."""
-
-    @field_validator("until")
-    @classmethod
-    def _after_start(cls, until: datetime | None, info: ValidationInfo) -> datetime | None:
-        start = info.data.get("start")
-        if until is not None and start is not None and until <= start:
-            raise ValueError("`until` must be later than `from`")
-        return until
-
-    @model_validator(mode="after")
-    def _says_what(self) -> Self:
-        if not self.targets and not self.events:
-            raise ValueError('set `targets`, `events`, or both; to mute everything, write targets: "*"')
-        return self
 
 
 class File(StrictModel):

@@ -56,7 +56,6 @@ class StrictModel(BaseModel):
 
     @classmethod
     def report_unknown(cls, value: Keys, faults: Faults) -> None:
-        """Report unknown keys."""
         faults.report_unknown(value, cls.known_keys())
 
     @classmethod

@@ -60,6 +60,5 @@ class WindowModel(StrictModel):
     """The time zone, by its name in the IANA database. Default: UTC."""
 
     def window(self) -> Window:
-        """Return the window."""
         days = tuple(day for day in DAYS if day in self.days)
         return Window(days or DAYS, self.start or time(), self.to or time(), self.zone or UTC)

@@ -25,7 +25,7 @@ MAX_REASON = 2000
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Where a sign of life is sent; it has the members of `settings.Reach`."""
+    """Where a sign of life is sent; it has the members of `sink_settings.Reach`."""
 
     url: SecretStr
     fail_url: SecretStr

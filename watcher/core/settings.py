@@ -194,7 +194,6 @@ class Config:
 
     @cached_property
     def targets_by_id(self) -> Mapping[str, Target]:
-        """The targets by id."""
         return {target.id: target for target in self.targets}
 
     @cached_property

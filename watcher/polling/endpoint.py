@@ -109,7 +109,7 @@ class Endpoint:
         return await self._tried(lambda: self._ask(target, target.kind.operation, partial(self._read, target)), again)
 
     async def fetch_blockers(
-        self, target: Target, call: BlockerCall, *, again: Callable[[], bool] = always
+        self, target: Target, call: BlockerCall, *, again: Callable[[], bool]
     ) -> tuple[Blocker, ...]:
         """Return the sync blockers of a target, for which `call` asks; the rest is as for `fetch`."""
         return await self._tried(

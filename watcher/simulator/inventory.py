@@ -72,7 +72,6 @@ class Repository:
         return self.link or str(uuid5(NAMESPACE_URL, about))
 
     def exists(self, moment: float) -> bool:
-        """Whether it exists at this moment."""
         return not any(moment in span for span in self.absent)
 
     def at_pace(self, pace: float) -> Repository:

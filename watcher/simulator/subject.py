@@ -130,7 +130,6 @@ class Subject:
         return self.account in (None, account) and self.region in (None, region)
 
     def exists(self, moment: float) -> bool:
-        """Whether it exists at this moment."""
         return not any(moment in span for span in self.absent)
 
     def branch_at(self, moment: float) -> str:

@@ -9,30 +9,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from watcher.core import state_json
-from watcher.core.by_hand import (
-    ACKNOWLEDGEMENT_FORM,
-    MUTE_FORM,
-    Acknowledgement,
-    HandMute,
-    acknowledgement_from_json,
-    acknowledgement_to_json,
-    mute_from_json,
-    mute_to_json,
-)
+from watcher.core import by_hand, history, state_json
+from watcher.core.by_hand import Acknowledgement, HandMute
 from watcher.core.deliveries import DeliveryState
 from watcher.core.event_check import check_event
 from watcher.core.events import Event
-from watcher.core.history import (
-    ATTEMPT_FORM,
-    INCIDENT_FORM,
-    AttemptRow,
-    HistoryRow,
-    IncidentRow,
-    attempt_from_json,
-    incident_from_json,
-    row_to_json,
-)
+from watcher.core.history import AttemptRow, HistoryRow, IncidentRow
 from watcher.core.listings import Listing, ListingKey, targets_from_json, targets_to_json
 from watcher.core.model import parse_rfc3339, rfc3339
 from watcher.core.state import Record
@@ -191,13 +173,13 @@ def _written(part: Part) -> tuple[str, Any]:
             at = rfc3339(completed_at)
             return "listing", {**key._asdict(), "completed_at": at, "targets": targets_to_json(targets)}
         case HandMute():
-            return "mute", mute_to_json(part)
+            return "mute", by_hand.mute_to_json(part)
         case Acknowledgement():
-            return "acknowledgement", acknowledgement_to_json(part)
+            return "acknowledgement", by_hand.acknowledgement_to_json(part)
         case AttemptRow():
-            return "attempt", row_to_json(part)
+            return "attempt", history.row_to_json(part)
         case IncidentRow():
-            return "incident", row_to_json(part)
+            return "incident", history.row_to_json(part)
         case Recorded(number, recorded, event):
             return "event", {"number": number, "recorded": recorded, **asdict(event)}
         case Sending():
@@ -215,13 +197,13 @@ def _part(kind: str, values: Any) -> Part:
             key = ListingKey(values["account"], values["region"], values["kind"])
             return Listing(key, parse_rfc3339(values["completed_at"]), targets_from_json(values["targets"], key))
         case "mute":
-            return mute_from_json(values)
+            return by_hand.mute_from_json(values)
         case "acknowledgement":
-            return acknowledgement_from_json(values)
+            return by_hand.acknowledgement_from_json(values)
         case "attempt":
-            return attempt_from_json(values)
+            return history.attempt_from_json(values)
         case "incident":
-            return incident_from_json(values)
+            return history.incident_from_json(values)
         case "event":
             return Recorded(values.pop("number"), values.pop("recorded"), check_event(Event(**values)))
     return Sending(**{**values, "state": DeliveryState(values["state"])})
@@ -234,10 +216,10 @@ _FORMS: dict[str, Any] = {
         "account": is_unicode, "region": is_unicode, "kind": is_unicode, "completed_at": is_time,
         "targets": Each(list, {}),
     },
-    "mute": MUTE_FORM,
-    "acknowledgement": ACKNOWLEDGEMENT_FORM,
-    "attempt": ATTEMPT_FORM,
-    "incident": INCIDENT_FORM,
+    "mute": by_hand.MUTE_FORM,
+    "acknowledgement": by_hand.ACKNOWLEDGEMENT_FORM,
+    "attempt": history.ATTEMPT_FORM,
+    "incident": history.INCIDENT_FORM,
     "event": {
         "number": int, "recorded": is_moment, "id": is_unicode, "type": is_unicode, "subject": is_unicode,
         "time": is_unicode, "body": is_unicode,

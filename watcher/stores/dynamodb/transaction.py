@@ -31,7 +31,6 @@ class Version:
 
     @classmethod
     def of(cls, record: Record, item: Item) -> Version:
-        """Return the version in an item."""
         return cls(record, {name: item[name] for name in ("tx", "n", "parts", "count", "forgotten") if name in item})
 
 
