@@ -20,7 +20,7 @@ from watcher import __version__
 from watcher.core.deliveries import Verdict
 from watcher.errors import SinkError, SinkGone
 from watcher.sinks.http import Response, retry_after, verdict
-from watcher.sinks.poster import UnansweredError
+from watcher.sinks.post_failures import UnansweredError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

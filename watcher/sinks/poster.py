@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
 import ssl
 from collections.abc import Callable, Collection, Mapping
@@ -19,24 +18,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from aiohttp import (
-    ClientConnectorCertificateError,
-    ClientConnectorDNSError,
-    ClientConnectorError,
     ClientError,
-    ClientHttpProxyError,
-    ClientProxyConnectionError,
-    ClientResponseError,
     ClientSession,
-    ClientSSLError,
     ClientTimeout,
-    ConnectionTimeoutError,
     DummyCookieJar,
     TCPConnector,
 )
 from multidict import CIMultiDict
 
 from watcher import __version__
-from watcher.aws.profiles import system_ca_fault
 from watcher.config.secrets import secret_parts
 from watcher.core.deliveries import Verdict
 from watcher.core.sink_settings import Reach
@@ -44,6 +34,7 @@ from watcher.errors import SinkError
 from watcher.observability.tracing import propagated, span
 from watcher.sinks.http import Response, first_line, requested_wait, verdict
 from watcher.sinks.http_proxy import proxy_for
+from watcher.sinks.post_failures import RefusedAddressError, UnansweredError, explain
 from watcher.util.http_responses import bounded_responses
 from watcher.util.interfaces import own_addresses
 from watcher.util.ip_addresses import address_refusal, host_refusal
@@ -60,10 +51,6 @@ MAX_RESPONSE_BYTES = 65_536
 
 MAX_HEADER_BYTES = 8_192
 """Bytes of a response's status line, and of each header."""
-
-
-class UnansweredError(SinkError):
-    """The receiver was reached but sent no whole response: it may have the event, and the event may be the cause."""
 
 
 class Poster:
@@ -114,7 +101,8 @@ class Poster:
         # The messages of aiohttp's own errors have the whole URL in them, so they are not used.
         except (ClientError, OSError, TimeoutError, ValueError) as error:
             if response is None:
-                raise self._explain(error) from None
+                kind, text = explain(error, self._options, self._hide, proxied=self._proxy is not None)
+                raise kind(f"{self._where}: {text}") from None
         return response  # also if its body was cut short: the status is what counts
 
     async def deliver(
@@ -192,7 +180,7 @@ class Poster:
     def _socket(self, resolved: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, address = resolved
         if not self._options.allow_private and (reason := address_refusal(str(address[0]), own_addresses())):
-            raise _RefusedError(errno.EACCES, f"{address[0]} {reason}; set `allow_private: true` to allow it")
+            raise RefusedAddressError(errno.EACCES, f"{address[0]} {reason}; set `allow_private: true` to allow it")
         return socket.socket(family, kind, protocol)
 
     @property
@@ -200,42 +188,6 @@ class Poster:
         """The receiver and the proxy, without the parts of their URLs that may be secret."""
         receiver = self._url.host_port_subcomponent or "the URL"
         return f"{receiver}, through the proxy {self._proxy.host_port_subcomponent}" if self._proxy else receiver
-
-    def _explain(self, error: Exception) -> SinkError:
-        kind: type[SinkError] = SinkError
-        whose = "the proxy's" if self._proxy else "its"
-        match error:
-            case ConnectionTimeoutError():
-                text = f"no connection within {self._timeout / 2:g} s"
-            case TimeoutError():
-                kind, text = UnansweredError, f"no response within {self._timeout:g} s"
-            case ClientConnectorDNSError():
-                text = f"{whose} name cannot be resolved"
-            case ClientConnectorCertificateError():
-                reason = getattr(error.certificate_error, "verify_message", "no reason is given")
-                fault = system_ca_fault(os.environ) if self._options.ca_file is None else None
-                text = "; ".join(filter(None, [f"its certificate is not trusted: {reason}", fault]))
-            case ClientSSLError():
-                text = f"no TLS connection: {_reason(error.os_error)}"
-            case ClientConnectorError():
-                to = " to the proxy" if isinstance(error, ClientProxyConnectionError) else ""
-                text = f"no connection{to}: {_reason(error.os_error)}"
-            case ClientHttpProxyError():
-                text = f"the proxy responded {Response(error.status, self._hide(error.message))}"
-            case ClientResponseError():
-                kind, text = UnansweredError, "its response is not HTTP, or has too many or too long headers"
-            case ValueError():
-                text = "the URL, or a header, cannot be sent"
-            case _:
-                kind, text = UnansweredError, "it closed the connection before it responded"
-        return kind(f"{self._where}: {text}")
-
-
-class _RefusedError(OSError):
-    """An address that is refused; an OSError, so that aiohttp tries the next address of the name."""
-
-    def __str__(self) -> str:
-        return self.strerror or ""
 
 
 async def _beginning(answer: ClientResponse) -> str:
@@ -246,10 +198,3 @@ async def _beginning(answer: ClientResponse) -> str:
             answer.close()
             break
     return text[:MAX_RESPONSE_BYTES].decode(errors="replace")
-
-
-def _reason(error: OSError) -> str:
-    """The reason in few words; if several addresses failed in different ways, all reasons."""
-    if isinstance(error, ssl.SSLError) or error.errno in (None, errno.EACCES):
-        return (error.strerror or str(error)).removeprefix("Multiple exceptions: ") or "it was closed"
-    return os.strerror(error.errno)
