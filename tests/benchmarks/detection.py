@@ -16,7 +16,7 @@ from tests.benchmarks.commits import Commits, Hints, Run, Way, world
 from tests.benchmarks.figures import markdown, percentile
 from tests.benchmarks.virtual import CALL, Delays, Reported, World, delays, round_robin, watch
 from tests.benchmarks.worlds import REGION, Pattern, Watch, configuration, settled
-from watcher.core.ports import EventQuery
+from watcher.core.queries import EventQuery
 from watcher.stores import reader_for
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from tests.support.process_stats import Footprint
 from watcher.app.build import build
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
-from watcher.core.deliveries import DeliveryQuery
+from watcher.core.queries import DeliveryQuery
 from watcher.observability import logs
 
 if TYPE_CHECKING:

@@ -17,12 +17,12 @@ from tests.support.tasks import running
 from watcher.cli.running import opened
 from watcher.core.attempts import SeenAttempt
 from watcher.core.by_hand import HandMute
-from watcher.core.deliveries import DeliveryQuery
 from watcher.core.digest import DIGEST_SUBJECT, Digest
 from watcher.core.history import AttemptRow, IncidentRow
 from watcher.core.model import FAILED
 from watcher.core.mutes import Mute
-from watcher.core.ports import Entry, EventQuery
+from watcher.core.ports import Entry
+from watcher.core.queries import DeliveryQuery, EventQuery
 from watcher.core.state import Incident, Outage, Record
 from watcher.observability.daemon_view import TargetStatus
 from watcher.observability.observer import Observer

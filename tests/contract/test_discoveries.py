@@ -18,7 +18,7 @@ from watcher.app.discovery import Discovery
 from watcher.core.by_hand import NOTHING_BY_HAND
 from watcher.core.listings import FoundTarget, ListingKey
 from watcher.core.model import FAILED
-from watcher.core.ports import EventQuery
+from watcher.core.queries import EventQuery
 from watcher.core.settings import Account, Config, DiscoverRule, Retry
 from watcher.core.state import Record
 from watcher.errors import Superseded

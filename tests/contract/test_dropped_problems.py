@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from tests.contract.conftest import NOW, after, sent
 from tests.contract.test_replay import NETWORK, OUT, Daemon
 from watcher.cli.dropped_ends import drop_ends
-from watcher.core.deliveries import DeliveryQuery, DeliveryState
+from watcher.core.deliveries import DeliveryState
 from watcher.core.event_types import Severity
 from watcher.core.model import FAILED, SUCCEEDED
+from watcher.core.queries import DeliveryQuery
 from watcher.core.sink_settings import SinkSettings
 from watcher.core.state import Incident
 from watcher.polling import notified_sinks

@@ -15,8 +15,9 @@ from structlog.testing import capture_logs
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, refused, sent
 from tests.support.dynamodb_tables import Fate, Tables, address, made
 from watcher.cli.running import opened
-from watcher.core.deliveries import DeliveryQuery, DeliveryState, ReminderRequest
-from watcher.core.ports import Entry, EventQuery
+from watcher.core.deliveries import DeliveryState, ReminderRequest
+from watcher.core.ports import Entry
+from watcher.core.queries import DeliveryQuery, EventQuery
 from watcher.core.retry_policy import REMOVED
 from watcher.core.state import Known, Record
 from watcher.errors import StoreConflict, StoreError

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.contract.conftest import NOW, after, entry, given_up, later, numbers, only, refused, sent
-from watcher.core.deliveries import DeliveryQuery, DeliveryState
+from watcher.core.deliveries import DeliveryState
+from watcher.core.queries import DeliveryQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,11 +12,12 @@ from tests.support.clocks import SetClock
 from tests.unit.conftest import a_revision, a_snapshot, an_attempt
 from watcher.app.sink_changes import SinkChanges
 from watcher.core.by_hand import NOTHING_BY_HAND
-from watcher.core.deliveries import DeliveryOutcome, DeliveryQuery, DeliveryState, Limits
+from watcher.core.deliveries import DeliveryOutcome, DeliveryState, Limits
 from watcher.core.event_types import Severity
 from watcher.core.model import FAILED, SUCCEEDED
 from watcher.core.mutes import Mute
-from watcher.core.ports import Entry, EventQuery
+from watcher.core.ports import Entry
+from watcher.core.queries import DeliveryQuery, EventQuery
 from watcher.core.settings import Account, Config, Retry
 from watcher.core.sink_settings import SinkSettings
 from watcher.delivery.incident_history import OPEN_AGAIN, too_late

@@ -10,8 +10,9 @@ from tests.contract.conftest import after, refused, sent
 from tests.contract.test_dropped_problems import outbox_of
 from tests.contract.test_replay import OUT, Daemon
 from watcher.cli.requeued_ends import requeue_ends
-from watcher.core.deliveries import DeliveryQuery, DeliveryState
+from watcher.core.deliveries import DeliveryState
 from watcher.core.model import FAILED, SUCCEEDED
+from watcher.core.queries import DeliveryQuery
 from watcher.core.sink_settings import SinkSettings
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, only, refused, sent
-from watcher.core.deliveries import DeliveryQuery, DeliveryState, ReminderRequest
-from watcher.core.ports import Entry, EventQuery
+from watcher.core.deliveries import DeliveryState, ReminderRequest
+from watcher.core.ports import Entry
+from watcher.core.queries import DeliveryQuery, EventQuery
 from watcher.core.retry_policy import OVER, REMOVED
 from watcher.core.state import Incident, Record
 

@@ -11,9 +11,10 @@ import pytest
 from tests.contract.conftest import after, refused, sent
 from tests.contract.test_replay import CLOCK, NETWORK, OUT, Daemon
 from watcher.cli.running import opened
-from watcher.core.deliveries import DeliveryOutcome, DeliveryQuery, DeliveryState
+from watcher.core.deliveries import DeliveryOutcome, DeliveryState
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.core.mutes import Mute
+from watcher.core.queries import DeliveryQuery
 from watcher.core.sink_settings import SinkOptions, SinkSettings
 from watcher.stores.dynamodb.store import DynamoStore
 

@@ -16,8 +16,8 @@ import pytest
 import structlog
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, only, refused, sent
-from watcher.core.deliveries import DeliveryQuery, DeliveryState, ReminderRequest
-from watcher.core.ports import EventQuery
+from watcher.core.deliveries import DeliveryState, ReminderRequest
+from watcher.core.queries import DeliveryQuery, EventQuery
 from watcher.errors import StoreError, StoreLocked
 from watcher.stores.memory import MemoryStore
 from watcher.stores.sqlite import lanes, outbox

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.conftest import NOW, event, sent
-from watcher.core.ports import Entry, EventQuery
+from watcher.core.ports import Entry
+from watcher.core.queries import EventQuery
 from watcher.core.state import Known, Outage, Record
 
 if TYPE_CHECKING:

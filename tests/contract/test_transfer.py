@@ -14,11 +14,12 @@ from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, 
 from watcher.cli.running import opened
 from watcher.core.attempts import SeenAttempt
 from watcher.core.by_hand import Acknowledgement, HandMute
-from watcher.core.deliveries import DeliveryQuery, DeliveryState, ReminderRequest
+from watcher.core.deliveries import DeliveryState, ReminderRequest
 from watcher.core.history import AttemptRow, IncidentRow
 from watcher.core.listings import FoundTarget, Listing, ListingKey
 from watcher.core.model import Attempt
-from watcher.core.ports import Entry, EventQuery
+from watcher.core.ports import Entry
+from watcher.core.queries import DeliveryQuery, EventQuery
 from watcher.core.state import Known, Outage, Record, Taken
 from watcher.errors import StoreError, UsageError
 from watcher.stores import mover_for, outbox_for, reader_for, store_for

@@ -18,9 +18,10 @@ from tests.support.slack_workspace import Workspace, answer
 from tests.support.tasks import running
 from tests.support.waiting import until
 from watcher.cli.requeued_ends import requeue_ends
-from watcher.core.deliveries import DeliveryQuery, DeliveryState
+from watcher.core.deliveries import DeliveryState
 from watcher.core.model import FAILED, SUCCEEDED
-from watcher.core.ports import Entry, EventQuery
+from watcher.core.ports import Entry
+from watcher.core.queries import DeliveryQuery, EventQuery
 from watcher.core.state import Record
 from watcher.delivery.incident_history import END_WAS_SENT, OPEN_AGAIN
 from watcher.delivery.relay import Relay

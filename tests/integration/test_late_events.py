@@ -15,7 +15,7 @@ from tests.support.fake_daemon import serving
 from tests.support.waiting import until
 from watcher.cli.events import _recorded
 from watcher.cli.running import opened
-from watcher.core.ports import EventQuery
+from watcher.core.queries import EventQuery
 from watcher.core.state_url import parse_address
 from watcher.stores import reader_for
 from watcher.stores.dynamodb.store import DynamoStore

@@ -17,8 +17,9 @@ from tests.support.event_samples import NETWORK
 from tests.support.incidents import FAILED_EVENT, MENDED, PagerDuty
 from tests.support.tasks import running
 from tests.support.waiting import until
-from watcher.core.deliveries import DeliveryOutcome, DeliveryQuery, DeliveryState
+from watcher.core.deliveries import DeliveryOutcome, DeliveryState
 from watcher.core.ports import Entry
+from watcher.core.queries import DeliveryQuery
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
 from watcher.sinks.pagerduty import PagerDutyOptions, PagerDutySink

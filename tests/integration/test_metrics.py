@@ -16,9 +16,9 @@ from tests.support.fake_daemon import BEGAN, Peek, attempt, config_of, peeking
 from tests.support.tasks import running
 from tests.support.waiting import until
 from watcher.config.reloader import ReloadStatus
-from watcher.core.deliveries import Delivery, DeliveryOutcome, DeliveryQuery, DeliveryState
+from watcher.core.deliveries import Delivery, DeliveryOutcome, DeliveryState
 from watcher.core.event_types import EVENT_TYPES
-from watcher.core.ports import EventQuery
+from watcher.core.queries import DeliveryQuery, EventQuery
 from watcher.core.state import Outage
 from watcher.errors import StoreError
 from watcher.observability.daemon_view import HintQueueStatus, SinkStatus

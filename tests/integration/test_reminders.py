@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from tests.integration.conftest import a_config, a_stack, at, daemon
 from tests.support.simulator import attempt
 from tests.support.waiting import until
-from watcher.core.deliveries import DeliveryQuery, DeliveryState, Limits, SendOutcome, Verdict
+from watcher.core.deliveries import DeliveryState, Limits, SendOutcome, Verdict
 from watcher.core.model import FAILED
 from watcher.core.mutes import Mute
+from watcher.core.queries import DeliveryQuery
 from watcher.core.sink_settings import SinkSettings
 from watcher.errors import SinkGone
 

@@ -16,8 +16,9 @@ from tests.support.incidents import FAILED_AGAIN, FAILED_EVENT, MENDED, RETRIED
 from tests.support.slack_workspace import Workspace, answer
 from tests.support.tasks import running
 from tests.support.waiting import until
-from watcher.core.deliveries import Delivery, DeliveryQuery, SendOutcome, Verdict
+from watcher.core.deliveries import Delivery, SendOutcome, Verdict
 from watcher.core.ports import Entry
+from watcher.core.queries import DeliveryQuery
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
 from watcher.errors import SinkError

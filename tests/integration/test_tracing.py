@@ -25,7 +25,8 @@ from tests.support.waiting import PATIENCE, SLACK, until
 from watcher import __version__
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
-from watcher.core.deliveries import DeliveryQuery, DeliveryState
+from watcher.core.deliveries import DeliveryState
+from watcher.core.queries import DeliveryQuery
 from watcher.core.settings import Tracing
 from watcher.core.sink_settings import SinkSettings
 from watcher.observability import tracing, tracing_setup

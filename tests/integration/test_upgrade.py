@@ -21,7 +21,7 @@ from tests.support.simulator import Simulator, attempt
 from watcher.core.event_ids import incident_id
 from watcher.core.event_types import Severity
 from watcher.core.model import Target
-from watcher.core.ports import EventQuery
+from watcher.core.queries import EventQuery
 from watcher.core.settings import Account, RateLimit
 from watcher.core.sink_settings import SinkSettings
 from watcher.simulator.inventory import Connection

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from watcher.core.ports import EventQuery
+    from watcher.core.queries import EventQuery
 
 DOCUMENT = json.loads(resources.files("watcher.web").joinpath("openapi.json").read_text())
 TOKEN = "a-token-of-some-length"

@@ -19,7 +19,8 @@ from watcher.config.reloader import ReloadStatus
 from watcher.core.by_hand import Acknowledgement, HandMute, by_hand
 from watcher.core.deliveries import Delivery, DeliveryOutcome, DeliveryState
 from watcher.core.model import rfc3339
-from watcher.core.ports import Entry, EventQuery
+from watcher.core.ports import Entry
+from watcher.core.queries import EventQuery
 from watcher.core.state import Incident, Outage
 from watcher.observability.daemon_view import HintQueueStatus, SinkStatus, TargetStatus
 from watcher.util.redaction import HIDDEN, remember

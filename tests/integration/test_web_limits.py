@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from watcher.core.ports import EventQuery
+    from watcher.core.queries import EventQuery
 
 MANY = "\n".join(["stacks:", *(f"  - {{name: stack-{number:04}, region: us-east-1}}" for number in range(2000))])
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.fake_daemon import Site, attempt, serving
 from tests.support.waiting import PATIENCE, until
-from watcher.core.ports import EventQuery
+from watcher.core.queries import EventQuery
 from watcher.web import stream
 from watcher.web.limits import Shares
 

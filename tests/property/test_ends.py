@@ -26,12 +26,12 @@ from tests.support.ends_oracle import PROBLEMS, QUIET, MisroutedError, Receivers
 from watcher.app.sink_changes import SinkChanges
 from watcher.cli.dropped_ends import drop_ends
 from watcher.core.by_hand import NOTHING_BY_HAND
-from watcher.core.deliveries import DeliveryQuery, DeliveryState, Limits, SendOutcome, Verdict
+from watcher.core.deliveries import DeliveryState, Limits, SendOutcome, Verdict
 from watcher.core.event_types import Severity
 from watcher.core.events import outage_event
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, Blocker, EndpointKey, Snapshot, Target
 from watcher.core.mutes import Mute
-from watcher.core.ports import EventQuery
+from watcher.core.queries import DeliveryQuery, EventQuery
 from watcher.core.replays import Replay
 from watcher.core.routing import wants_recorded
 from watcher.core.settings import Account, Config, Retry

@@ -43,9 +43,9 @@ from tests.support.event_oracle import (
     same_as_rows,
 )
 from watcher.aws.sessions import Sessions
-from watcher.core.deliveries import DeliveryQuery, DeliveryState
+from watcher.core.deliveries import DeliveryState
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
-from watcher.core.ports import EventQuery
+from watcher.core.queries import DeliveryQuery, EventQuery
 from watcher.core.reminders import reminder_requests
 from watcher.delivery.relay import Relay
 from watcher.observability.observer import Observers

@@ -26,7 +26,7 @@ from tests.support.dynamodb_tables import address, made
 from tests.support.event_oracle import Fact, NotConservedError, all_rows, judge, same_as_kept, same_as_rows
 from watcher.aws.sessions import Sessions
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
-from watcher.core.ports import EventQuery
+from watcher.core.queries import EventQuery
 from watcher.delivery.relay import Relay
 from watcher.errors import StoreError, Superseded
 from watcher.observability.observer import Observers

@@ -5,11 +5,10 @@ recorded, and then what it removed is forgotten. After a crash in between, the n
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
@@ -28,11 +27,9 @@ from watcher.core.discovery import (
     with_discovered,
 )
 from watcher.core.listings import FoundTarget, Listing, ListingKey
-from watcher.core.model import Target
 from watcher.core.ports import Store
 from watcher.core.settings import Config
 from watcher.errors import StoreError, Superseded
-from watcher.observability.daemon_view import ListingStatus, TargetStatus
 from watcher.polling.discoveries import record_discoveries
 from watcher.polling.observations import entry_of, observe_connection
 from watcher.polling.recorder import Recorder
@@ -162,33 +159,6 @@ class Discovery:
                 changed = [site for site, keys in sites(config).items() if not news.keys().isdisjoint(keys)]
                 self._select({**self.selections, **selections(config, self.listings, changed)})
                 await self._put(config, with_discovered(config, self.selections.values()))
-
-    def target_status(self, target: Target, *, here: bool) -> TargetStatus:
-        """Return when a target that is not polled was listed; `here`: whether this daemon lists it."""
-        key = ListingKey(target.account, target.region, str(target.kind))
-        listing, plan = self.listings.get(key), self._daemon().config.listings.get(key)
-        completed = listing.completed_at if listing else None
-        following = None if completed is None or plan is None else completed + timedelta(seconds=plan.every)
-        return TargetStatus(completed, completed, following, failures=0, polled_here=here)
-
-    def statuses(self) -> dict[ListingKey, ListingStatus]:
-        """Return the status of each listing: those that this daemon makes, and those that others on the table make."""
-        daemon = self._daemon()
-        runs = {} if daemon.polling.lister is None else daemon.polling.lister.runs()
-        watched = Counter((site, str(each.kind)) for site, at in self.selections.items() for each in at.targets)
-        statuses = {}
-        for key, plan in daemon.config.listings.items():
-            listing, run = self.listings.get(key), runs.get(key)
-            statuses[key] = ListingStatus(
-                api=plan.kind.api,
-                every=plan.every,
-                completed=listing.completed_at if listing else None,
-                found=sum(map(is_present, listing.targets)) if listing else 0,
-                watched=watched[Site(key.account, key.region, plan.kind.name), key.kind],
-                error=run.error if run else "",
-                made_here=run is not None,
-            )
-        return statuses
 
     async def keep_fresh(self) -> None:
         """Call `refresh` again and again, until cancelled."""

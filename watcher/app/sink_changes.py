@@ -9,8 +9,9 @@ import structlog
 from watcher.app.store_retries import repeat_until_stored
 from watcher.aws.sessions import Sessions
 from watcher.config.reloader import Difference
-from watcher.core.deliveries import DeliveryQuery, DeliveryState
+from watcher.core.deliveries import DeliveryState
 from watcher.core.ports import Clock, Sink, Store
+from watcher.core.queries import DeliveryQuery
 from watcher.core.replays import Replay
 from watcher.core.retry_policy import REMOVED
 from watcher.core.returned_sinks import owed_again

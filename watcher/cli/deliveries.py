@@ -8,8 +8,9 @@ import click
 from watcher.cli.options import config_option, examples, load_config, only_config, print_note, refuse_unknown_sink
 from watcher.cli.output.deliveries import Backlog, print_backlog, print_backlog_json
 from watcher.cli.running import liveness_of, opened, run_to_end
-from watcher.core.deliveries import DeliveryQuery, DeliveryRecord, DeliveryState
+from watcher.core.deliveries import DeliveryRecord, DeliveryState
 from watcher.core.ports import Outbox, Reader
+from watcher.core.queries import DeliveryQuery
 from watcher.core.settings import Config
 from watcher.errors import UsageError
 from watcher.messages.phrases import counted

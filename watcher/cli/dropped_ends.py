@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from watcher.core.deliveries import DeliveryQuery, DeliveryState
+from watcher.core.deliveries import DeliveryState
 from watcher.core.incidents import BEGUN_BY, incident_of
 from watcher.core.model import parse_rfc3339
 from watcher.core.ports import Outbox
+from watcher.core.queries import DeliveryQuery
 from watcher.core.routing import wants_recorded
 from watcher.core.settings import Config
 from watcher.core.state import Incident

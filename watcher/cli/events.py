@@ -25,9 +25,9 @@ from watcher.cli.output.console import print_json, print_table
 from watcher.cli.output.deliveries import explanation_to_json, explanations_table
 from watcher.cli.output.events import EventPrinter
 from watcher.cli.running import liveness_of, opened, run_to_end
-from watcher.core.deliveries import DeliveryQuery
 from watcher.core.event_types import ALL_EVENT_TYPES
-from watcher.core.ports import EventQuery, Reader
+from watcher.core.ports import Reader
+from watcher.core.queries import DeliveryQuery, EventQuery
 from watcher.core.settings import Config
 from watcher.delivery.explain import explain as explain_event
 from watcher.errors import UsageError

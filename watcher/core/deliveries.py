@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -151,17 +150,3 @@ class DeliveryRecord:
     ended: float | None
     """When it was sent, became a dead letter, or was dropped."""
     answer: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryQuery:
-    """Selects deliveries; a field that is None or empty selects all."""
-
-    states: Collection[DeliveryState] = ()
-    sink: str | None = None
-    event_id: str | None = None
-    answer: str | None = None
-    """The last response, or why it ended, exactly as recorded."""
-    limit: int = 100
-    newest: bool = False
-    """Return the deliveries of the newest events first, instead of the oldest."""

@@ -1,7 +1,8 @@
-"""The interfaces of the clock, stores and sinks, and the queries that stores answer.
+"""The interfaces of the clock, stores and sinks.
 
-Deliveries are in `core.deliveries`. What stores do with shards, mutes and acknowledgements, the history, and copies of
-the configuration is declared in `core.shards`, `core.by_hand`, `core.history` and `core.config_copies`.
+Deliveries are in `core.deliveries`, queries in `core.queries`. What stores do with shards, mutes and acknowledgements,
+the history, and copies of the configuration is declared in `core.shards`, `core.by_hand`, `core.history` and
+`core.config_copies`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from watcher.core.by_hand import HandReader, HandWriter
 from watcher.core.deliveries import (
     Delivery,
     DeliveryOutcome,
-    DeliveryQuery,
     DeliveryRecord,
     DeliveryState,
     Limits,
@@ -25,6 +25,7 @@ from watcher.core.deliveries import (
 )
 from watcher.core.history import HistoryReader, HistoryRow, HistoryStore
 from watcher.core.listings import Listing, ListingKey
+from watcher.core.queries import DeliveryQuery, EventQuery
 from watcher.core.shards import Sharded
 from watcher.core.state import Record
 
@@ -57,27 +58,6 @@ class Entry:
     """The sinks that get the end of its incident only because they were sent a problem of it."""
     history: Sequence[HistoryRow] = ()
     """What is added to the history, or replaced there."""
-
-
-@dataclass(frozen=True, slots=True)
-class EventQuery:
-    """Selects recorded events; `target` and `types` are globs, and a field that is None or empty selects all."""
-
-    target: str | None = None
-    """Matched by `sources.subjects.subject_matches`."""
-    types: Sequence[str] = ()
-    since: datetime | None = None
-    after: int = 0
-    """Selects events that were recorded after the one with this number."""
-    before: int | None = None
-    """Selects events that were recorded before the one with this number."""
-    limit: int = 50
-    newest: bool = True
-    """If more than `limit` or `size` match, return the newest instead of the oldest; in both cases oldest first."""
-    size: float = inf
-    """The most characters that the bodies have in all; a single event may have more."""
-    known: Collection[tuple[int, str]] = ()
-    """Events to leave out, by number and id; needed only for a store whose events may be `late`."""
 
 
 class Reader(HandReader, HistoryReader, Protocol):

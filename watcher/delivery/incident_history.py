@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from datetime import datetime
 
-from watcher.core.deliveries import Delivery, DeliveryQuery, DeliveryRecord, DeliveryState, Limits
+from watcher.core.deliveries import Delivery, DeliveryRecord, DeliveryState, Limits
 from watcher.core.events import Event
 from watcher.core.incidents import BEGUN_BY, State, incident_of
 from watcher.core.model import parse_rfc3339
-from watcher.core.ports import EventQuery, Reader
+from watcher.core.ports import Reader
+from watcher.core.queries import DeliveryQuery, EventQuery
 
 MAX_EVENTS = 100
 """The most events of a subject that are read at a time."""

@@ -11,8 +11,9 @@ from math import inf
 
 import structlog
 
-from watcher.core.deliveries import Delivery, DeliveryQuery, DeliveryState
+from watcher.core.deliveries import Delivery, DeliveryState
 from watcher.core.ports import Clock, Sink, Store
+from watcher.core.queries import DeliveryQuery
 from watcher.core.retry_policy import REMOVED
 from watcher.delivery.sender import Sender
 from watcher.delivery.settler import STORE_PAUSE_SECONDS

@@ -11,10 +11,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from watcher.core.by_hand import ByHand
-from watcher.core.deliveries import DeliveryQuery, DeliveryState
+from watcher.core.deliveries import DeliveryState
 from watcher.core.listings import ListingKey
 from watcher.core.model import EndpointKey, Target
 from watcher.core.ports import Clock, Reader
+from watcher.core.queries import DeliveryQuery
 from watcher.core.settings import Config
 from watcher.core.state import Record
 from watcher.errors import StoreError, StoreSilent

@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from watcher.core.deliveries import DeliveryQuery, DeliveryRecord, DeliveryState
+from watcher.core.deliveries import DeliveryRecord, DeliveryState
 from watcher.core.events import Event
 from watcher.core.incidents import BEGUN_BY, incident_of
-from watcher.core.ports import Entry, EventQuery, Reader
+from watcher.core.ports import Entry, Reader
+from watcher.core.queries import DeliveryQuery, EventQuery
 from watcher.core.state import Incident, Record
 
 MAX_EVENTS, MAX_CHARACTERS = 100, 4_000_000

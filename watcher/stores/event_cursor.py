@@ -11,7 +11,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from watcher.core.ports import EventQuery, Reader
+from watcher.core.ports import Reader
+from watcher.core.queries import EventQuery
 
 if TYPE_CHECKING:
     from watcher.core.events import Event  # loads cloudevents

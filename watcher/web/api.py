@@ -4,10 +4,9 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from watcher.core.deliveries import DeliveryQuery
 from watcher.core.events import Event
 from watcher.core.model import Target, rfc3339
-from watcher.core.ports import EventQuery
+from watcher.core.queries import DeliveryQuery, EventQuery
 from watcher.core.status import reported, standing
 from watcher.errors import StoreError, StoreSilent
 from watcher.observability.daemon_view import DaemonView

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from watcher.core.event_types import ALL_EVENT_TYPES
 from watcher.core.model import parse_rfc3339, path_segment
-from watcher.core.ports import EventQuery
+from watcher.core.queries import EventQuery
 from watcher.core.status import Status
 from watcher.sources import kind_names
 from watcher.util.globs import matches

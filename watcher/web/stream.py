@@ -13,7 +13,8 @@ import structlog
 from aiohttp import web
 
 from watcher.core.events import Event, fitting
-from watcher.core.ports import Entry, EventQuery
+from watcher.core.ports import Entry
+from watcher.core.queries import EventQuery
 from watcher.errors import StoreError
 from watcher.observability.daemon_view import DaemonView
 from watcher.observability.observer import Observer

@@ -17,7 +17,8 @@ from watcher.aws.sessions import Sessions
 from watcher.cluster.lease_keeper import Tenure
 from watcher.cluster.membership import GainSteps, Membership
 from watcher.core.listings import ListingKey
-from watcher.core.ports import Entry, EventQuery
+from watcher.core.ports import Entry
+from watcher.core.queries import EventQuery
 from watcher.core.settings import DiscoverRule
 from watcher.core.state import Incident, Record
 from watcher.delivery.relay import Relay

@@ -15,9 +15,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.support.tasks import running
-from watcher.core.deliveries import DeliveryQuery, DeliveryState, Limits, SendOutcome, Verdict
+from watcher.core.deliveries import DeliveryState, Limits, SendOutcome, Verdict
 from watcher.core.events import Event
 from watcher.core.ports import Entry
+from watcher.core.queries import DeliveryQuery
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
 from watcher.stores.memory import MemoryStore

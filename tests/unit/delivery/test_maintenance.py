@@ -12,9 +12,10 @@ import pytest
 from tests.contract.conftest import NOW, entry, event
 from tests.support.fake_daemon import STACKS, Peek, config_of
 from watcher.core.attempts import SeenAttempt
-from watcher.core.deliveries import DeliveryQuery, DeliveryState
+from watcher.core.deliveries import DeliveryState
 from watcher.core.history import AttemptRow
-from watcher.core.ports import Entry, EventQuery
+from watcher.core.ports import Entry
+from watcher.core.queries import DeliveryQuery, EventQuery
 from watcher.core.retry_policy import REMOVED
 from watcher.core.state import Record
 from watcher.delivery import maintenance

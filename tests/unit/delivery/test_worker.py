@@ -21,7 +21,8 @@ from tests.unit.delivery.relaying import (
     passed,
     relaying,
 )
-from watcher.core.deliveries import DeliveryQuery, Limits, Verdict
+from watcher.core.deliveries import Limits, Verdict
+from watcher.core.queries import DeliveryQuery
 from watcher.core.retry_policy import SPACING_SECONDS
 from watcher.errors import SinkError
 

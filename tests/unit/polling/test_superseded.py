@@ -11,7 +11,8 @@ from tests.support.tasks import running
 from tests.unit.delivery.relaying import Clock, in_own_time, passed
 from watcher.aws.sessions import Sessions
 from watcher.core.model import FAILED, SUCCEEDED, Attempt, FirstSeen, Snapshot
-from watcher.core.ports import Entry, EventQuery
+from watcher.core.ports import Entry
+from watcher.core.queries import EventQuery
 from watcher.core.settings import Account, Config, RateLimit, Retry
 from watcher.core.sink_settings import SinkSettings
 from watcher.core.state import Known, Record

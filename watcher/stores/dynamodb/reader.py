@@ -6,9 +6,9 @@ from datetime import datetime
 from functools import partial
 
 from watcher.aws.sessions import Sessions
-from watcher.core.deliveries import DeliveryQuery, DeliveryRecord, DeliveryState
+from watcher.core.deliveries import DeliveryRecord, DeliveryState
 from watcher.core.events import Event, fitting
-from watcher.core.ports import EventQuery
+from watcher.core.queries import DeliveryQuery, EventQuery
 from watcher.core.state import Record
 from watcher.core.state_url import Address
 from watcher.core.status import moment_of

@@ -17,7 +17,7 @@ from watcher.core.deliveries import DeliveryState
 from watcher.core.history import AttemptRow, IncidentRow
 from watcher.core.leases import Beat
 from watcher.core.listings import Listing
-from watcher.core.ports import EventQuery
+from watcher.core.queries import EventQuery
 from watcher.errors import StoreError
 from watcher.stores.dynamodb import codec, items, schema
 from watcher.stores.dynamodb.by_hand import acknowledgement_item, mute_item

@@ -8,12 +8,12 @@ from typing import Any
 
 from watcher.core import listings, state_json
 from watcher.core.by_hand import ByHand
-from watcher.core.deliveries import DeliveryQuery, DeliveryRecord, DeliveryState
+from watcher.core.deliveries import DeliveryRecord, DeliveryState
 from watcher.core.event_check import check_event
 from watcher.core.events import Event, fitting
 from watcher.core.listings import Listing, ListingKey
 from watcher.core.model import parse_rfc3339
-from watcher.core.ports import EventQuery
+from watcher.core.queries import DeliveryQuery, EventQuery
 from watcher.core.state import Record
 from watcher.core.status import moment_of
 from watcher.sources.subjects import matches_one_id
