@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.worlds import HISTORY, REGION
 from watcher.core.diff import Change, Reason
-from watcher.core.events import sync_event
 from watcher.core.model import FAILED, SUCCEEDED, Attempt
 from watcher.core.ports import Entry
 from watcher.core.state import Record
+from watcher.core.sync_events import sync_event
 from watcher.sources.codeconnections import stack
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ from tests.integration.conftest import VALID, a_stack, a_template
 from tests.support.credentials import CREDENTIALS
 from watcher.aws.sessions import Sessions
 from watcher.core.diff import diff
-from watcher.core.events import MAX_EVENT_BYTES, sync_event
+from watcher.core.events import MAX_EVENT_BYTES
 from watcher.core.model import FirstSeen
 from watcher.core.settings import Account, RateLimit, Retry
+from watcher.core.sync_events import sync_event
 from watcher.errors import PollFailed
 from watcher.polling.check import judge
 from watcher.polling.endpoint import Endpoint

@@ -13,13 +13,11 @@ from watcher.core.connections import AVAILABLE, ERROR, PENDING, ConnectionChange
 from watcher.core.diff import Change, Reason
 from watcher.core.digest import Period, digest_data
 from watcher.core.events import (
-    blocker_event,
     connection_event,
     digest_event,
     discovery_event,
     outage_event,
     removal_event,
-    sync_event,
     trial_event,
 )
 from watcher.core.history import AttemptRow, IncidentRow
@@ -28,6 +26,7 @@ from watcher.core.mutes import Mute
 from watcher.core.settings import Config, Retry
 from watcher.core.stamps import stamped
 from watcher.core.state import Incident, Known, Outage, Record
+from watcher.core.sync_events import blocker_event, sync_event
 from watcher.messages import compose
 from watcher.sources import codeconnections, proton
 from watcher.sources.codeconnections import connection, stack

@@ -17,11 +17,12 @@ from watcher.config.document import Document
 from watcher.config.reloader import ReloadStatus
 from watcher.core.by_hand import ByHand
 from watcher.core.diff import diff
-from watcher.core.events import outage_event, sync_event
+from watcher.core.events import outage_event
 from watcher.core.model import Attempt, Snapshot
 from watcher.core.ports import Entry
 from watcher.core.settings import Http
 from watcher.core.state import Outage, Record
+from watcher.core.sync_events import sync_event
 from watcher.observability.daemon_view import EndpointStatus, HintQueueStatus, SinkStatus, TargetStatus
 from watcher.observability.metrics import Metrics
 from watcher.stores import reader_for, store_for

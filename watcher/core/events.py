@@ -22,36 +22,21 @@ daemon, or by one whose state was lost.
 events than fit, the first and the last are kept, and `attempt.events_omitted` counts the others.
 """
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 from uuid import uuid4
 
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
-from watcher.core.blockers import BlockerChange
 from watcher.core.connections import ConnectionChange
-from watcher.core.diff import Change, Reason
 from watcher.core.digest import DIGEST_SUBJECT
 from watcher.core.event_ids import id_of
 from watcher.core.event_types import DIGEST_EVENT, TEST_EVENT
-from watcher.core.model import (
-    FAILED,
-    FOUND,
-    RESOLVED,
-    Attempt,
-    EndpointKey,
-    Target,
-    path_segment,
-    rfc3339,
-    seconds_between,
-)
-from watcher.core.state import Known, Outage
-from watcher.core.state_json import attempt_to_json, blocker_to_json
+from watcher.core.model import FOUND, EndpointKey, Target, path_segment, rfc3339, seconds_between
+from watcher.core.state import Outage
 
 DATASCHEMA = "urn:watcher:event:1"
 
@@ -82,100 +67,6 @@ def fitting(found: Iterable[tuple[int, Event]], size: float) -> list[tuple[int, 
             break
         taken.append((number, event))
     return taken
-
-
-def sync_event(target: Target, change: Change, *, sequence: int, now: datetime) -> Event:
-    """Return the event of a change of a target's sync."""
-    attempt, previous = change.attempt, change.previous
-    data = {
-        "target": target_to_json(target),
-        "status": attempt.status,
-        "previous_status": None if previous is None else previous.status,
-        "new_attempt": change.new_attempt,
-        "first_seen": change.reason is Reason.FIRST_SEEN,
-        "observed": change.reason is not Reason.MISSED_SUCCESS,
-        "recovered": change.recovered,
-        "recreated": change.reason is Reason.RECREATED,
-        "consecutive_failures": change.consecutive_failures,
-        "attempt": _attempt(target, attempt),
-        "previous_attempt": _previous(previous),
-        "desired_state": None if change.desired_state is None else dict(change.desired_state),
-        "latest_successful": _successful(change.latest_successful),
-        "sequence": sequence,
-    }
-    event_type = f"watcher.{change.type}"
-    identity = [target.id, event_type, rfc3339(attempt.started_at), attempt.status, change.times]
-    return _fitting_event(event_type, target, identity, data, now)
-
-
-def blocker_event(target: Target, change: BlockerChange, known: Known, *, sequence: int, now: datetime) -> Event:
-    """Return the event of a blocker that began or ended; `known`: the sync state of its target, which stays as it is.
-
-    `data` has the keys of every sync event; without an attempt, those that describe it are null.
-    """
-    attempt = known.attempt
-    status = attempt.status if attempt else None
-    data = {
-        "target": target_to_json(target),
-        "blocker": blocker_to_json(change.blocker),
-        "status": status,
-        "previous_status": status,
-        **dict.fromkeys(("new_attempt", "first_seen", "recovered", "recreated"), False),
-        "observed": True,
-        "consecutive_failures": known.failures if status == FAILED else 0,
-        "attempt": None if attempt is None else _attempt(target, attempt),
-        "previous_attempt": _previous(attempt),
-        "desired_state": None if known.desired_state is None else dict(known.desired_state),
-        "latest_successful": _successful(known.latest_successful),
-        "sequence": sequence,
-    }
-    event_type = f"watcher.{change.type}"
-    has_ended = change.type == "sync.unblocked"  # also one that is no longer listed, and that others saw resolved
-    identity = [target.id, event_type, change.blocker.id, RESOLVED if has_ended else change.blocker.status]
-    return _fitting_event(event_type, target, identity, data, now)
-
-
-def _attempt(target: Target, attempt: Attempt) -> dict[str, Any]:
-    form = attempt_to_json(attempt)
-    if not target.kind.has_revisions:
-        for absent in ("target", "initialRevision", "targetRevision"):
-            del form[absent]
-    return form
-
-
-def _previous(attempt: Attempt | None) -> dict[str, Any] | None:
-    if attempt is None:
-        return None
-    return {"startedAt": rfc3339(attempt.started_at), "status": attempt.status, "sha": attempt.sha or None}
-
-
-def _successful(attempt: Attempt | None) -> dict[str, Any] | None:
-    return None if attempt is None else {"startedAt": rfc3339(attempt.started_at), "sha": attempt.sha or None}
-
-
-def _fitting_event(event_type: str, target: Target, identity: list[Any], data: dict[str, Any], now: datetime) -> Event:
-    """Return an event of a target's sync, with fewer of the attempt's events if it would be too long."""
-    build = partial(_event, event_type, target.id, _source(target.account, target.region), identity, data, now)
-    event, longest, attempt_data = build(), MAX_EVENT_BYTES - RESERVED_BYTES, data["attempt"]
-    if len(event.body) > longest and attempt_data is not None:
-        events = attempt_data["events"]
-        attempt_data |= {"events": [], "events_omitted": len(events)}
-        kept = first_and_last(events, longest - len(build().body))
-        attempt_data |= {"events": kept, "events_omitted": len(events) - len(kept)}
-        event = build()
-    return event
-
-
-def first_and_last(events: Sequence[Mapping[str, Any]], room: int) -> list[Mapping[str, Any]]:
-    """Return as many of the first and the last of an attempt's events as fit into `room` bytes."""
-    first, last = 0, len(events)
-    while first < last:
-        at_end = first >= len(events) - last  # begin with the last one: it shows how the attempt ended
-        room -= len(json.dumps(events[last - 1 if at_end else first])) + len(", ")
-        if room < 0:
-            break
-        first, last = (first, last - 1) if at_end else (first + 1, last)
-    return [*events[:first], *events[last:]]
 
 
 def outage_event(
@@ -218,14 +109,14 @@ def connection_event(target: Target, change: ConnectionChange, *, sequence: int,
     }
     event_type = f"watcher.{change.type}"
     identity = [arn, event_type, change.status, change.times]
-    return _event(event_type, target.id, _source(target.account, target.region), identity, data, now)
+    return build_event(event_type, target.id, source_of(target.account, target.region), identity, data, now)
 
 
 def trial_event(sink: str, now: datetime) -> Event:
     """Return the event that `test-sink` sends."""
     subject = f"test/{path_segment(sink)}"
     data = {"sink": sink, "message": "This is a test of watcher's sink; nothing has happened.", "incident": None}
-    return _event(TEST_EVENT, subject, _source("test", sink), [subject, uuid4().hex], data, now)
+    return build_event(TEST_EVENT, subject, source_of("test", sink), [subject, uuid4().hex], data, now)
 
 
 def digest_event(
@@ -233,8 +124,8 @@ def digest_event(
 ) -> Event:
     """Return a digest (`core.digest.digest_data`) of what is watched at these endpoints."""
     identity = [DIGEST_SUBJECT, DIGEST_EVENT, rfc3339(due), *sorted(endpoints)]
-    return _event(
-        DIGEST_EVENT, DIGEST_SUBJECT, _source(DIGEST_SUBJECT, "all"), identity, {**data, "sequence": sequence}, now
+    return build_event(
+        DIGEST_EVENT, DIGEST_SUBJECT, source_of(DIGEST_SUBJECT, "all"), identity, {**data, "sequence": sequence}, now
     )
 
 
@@ -260,16 +151,19 @@ def _event_about(
         event_type, name, data = f"watcher.endpoint.{word}", str(subject), {"endpoint": where, **data}
     else:
         event_type, name, data = f"watcher.target.{word}", subject.id, {"target": target_to_json(subject), **data}
-    return _event(event_type, name, _source(subject.account, subject.region), [name, event_type, *identity], data, now)
+    source = source_of(subject.account, subject.region)
+    return build_event(event_type, name, source, [name, event_type, *identity], data, now)
 
 
-def _source(account: str, region: str) -> str:
+def source_of(account: str, region: str) -> str:
+    """Return the source of the events of an account and region."""
     return f"/watcher/{path_segment(account)}/{path_segment(region)}"
 
 
-def _event(
+def build_event(
     event_type: str, subject: str, source: str, identity: list[Any], data: dict[str, Any], now: datetime
 ) -> Event:
+    """Return an event; `identity`: what its id is the hash of."""
     event_id = id_of(identity)
     attributes = {
         "specversion": "1.0",

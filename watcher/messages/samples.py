@@ -11,13 +11,11 @@ from watcher.core.connections import AVAILABLE, ERROR, PENDING, ConnectionChange
 from watcher.core.diff import Change, Reason
 from watcher.core.digest import Period, digest_data
 from watcher.core.events import (
-    blocker_event,
     connection_event,
     digest_event,
     discovery_event,
     outage_event,
     removal_event,
-    sync_event,
     target_to_json,
     trial_event,
 )
@@ -40,6 +38,7 @@ from watcher.core.model import (
 from watcher.core.mutes import Mute
 from watcher.core.settings import Config, Retry
 from watcher.core.state import Incident, Known, Outage, Record
+from watcher.core.sync_events import blocker_event, sync_event
 from watcher.sources.codeconnections import connection, stack
 from watcher.sources.proton import template
 

@@ -16,15 +16,7 @@ from datetime import datetime, timedelta
 from watcher.core import blockers, connections
 from watcher.core.by_hand import ByHand
 from watcher.core.diff import Comparison, diff
-from watcher.core.events import (
-    Event,
-    blocker_event,
-    connection_event,
-    discovery_event,
-    outage_event,
-    removal_event,
-    sync_event,
-)
+from watcher.core.events import Event, connection_event, discovery_event, outage_event, removal_event
 from watcher.core.history import HistoryRow, attempt_rows, incident_row, recent_after
 from watcher.core.incidents import BEGUN_BY, State, steps
 from watcher.core.model import Blocker, EndpointKey, Snapshot, Target
@@ -35,6 +27,7 @@ from watcher.core.routing import all_mutes, muted_by, route, route_any, route_en
 from watcher.core.settings import Config
 from watcher.core.stamps import stamped
 from watcher.core.state import Incident, Known, Record, forgotten
+from watcher.core.sync_events import blocker_event, sync_event
 from watcher.core.unfinished import end_is_for, unfinished_after
 
 

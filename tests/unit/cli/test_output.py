@@ -30,12 +30,13 @@ from watcher.core.by_hand import Acknowledgement, by_hand
 from watcher.core.connections import ConnectionChange
 from watcher.core.deliveries import DeliveryRecord, DeliveryState
 from watcher.core.diff import diff
-from watcher.core.events import Event, connection_event, outage_event, sync_event, trial_event
+from watcher.core.events import Event, connection_event, outage_event, trial_event
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.core.report import GroupReport, Percentiles
 from watcher.core.settings import Config, Retry
 from watcher.core.state import Incident, Known, KnownConnection, Outage, Record
 from watcher.core.status import Status
+from watcher.core.sync_events import sync_event
 from watcher.delivery.explain import Explanation
 from watcher.errors import EndpointUnreadable
 from watcher.polling.check import Finding, judge, judge_listed

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from tests.unit.conftest import a_snapshot, an_attempt, minute
 from watcher.core.diff import Comparison, Reason, diff
-from watcher.core.events import sync_event
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, FirstSeen
 from watcher.core.state import Record
 from watcher.core.state_json import dump, load
+from watcher.core.sync_events import sync_event
 from watcher.sources.codeconnections import stack
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ from tests.unit.conftest import a_blocker, a_snapshot, an_attempt, minute
 from watcher.core.blockers import BlockerChange
 from watcher.core.connections import PENDING
 from watcher.core.event_ids import id_of, incident_id
-from watcher.core.events import Event, blocker_event, outage_event
+from watcher.core.events import Event, outage_event
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, EndpointKey, FirstSeen, Snapshot, rfc3339
 from watcher.core.state import Incident, Known, KnownConnection, Outage, Record, Taken
 from watcher.core.state_json import dump, load
+from watcher.core.sync_events import blocker_event
 from watcher.polling.observations import observe_answer
 from watcher.sources.codeconnections import stack
 

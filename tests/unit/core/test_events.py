@@ -28,14 +28,11 @@ from watcher.core.event_types import EVENT_TYPES, Severity, severity
 from watcher.core.events import (
     MAX_EVENT_BYTES,
     RESERVED_BYTES,
-    blocker_event,
     connection_event,
     discovery_event,
-    first_and_last,
     fitting,
     outage_event,
     removal_event,
-    sync_event,
     target_to_json,
     trial_event,
 )
@@ -55,6 +52,7 @@ from watcher.core.model import (
 from watcher.core.mutes import Mute
 from watcher.core.stamps import stamped
 from watcher.core.state import Incident, Known, Outage
+from watcher.core.sync_events import blocker_event, first_and_last, sync_event
 from watcher.sources import KINDS
 from watcher.sources.codeconnections import REPOSITORY, STACK, connection, stack
 from watcher.sources.parsing import MAX_CONTEXT_BYTES, MAX_CONTEXTS

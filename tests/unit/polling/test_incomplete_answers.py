@@ -14,9 +14,9 @@ from watcher.cli.output.events import event_text
 from watcher.cli.output.targets import record_to_json
 from watcher.core.diff import diff
 from watcher.core.event_schema import event_schema
-from watcher.core.events import sync_event
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, FirstSeen
 from watcher.core.state import Record
+from watcher.core.sync_events import sync_event
 from watcher.delivery.batching import causes_of
 from watcher.messages.blocks import slack_payload
 from watcher.messages.compose import message_for

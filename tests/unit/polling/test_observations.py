@@ -14,7 +14,7 @@ from watcher.core.blockers import BlockerChange
 from watcher.core.by_hand import NOTHING_BY_HAND
 from watcher.core.event_ids import incident_id
 from watcher.core.event_types import Severity
-from watcher.core.events import blocker_event, discovery_event, outage_event, removal_event
+from watcher.core.events import discovery_event, outage_event, removal_event
 from watcher.core.incidents import IncidentStep, State
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, EndpointKey, FirstSeen
 from watcher.core.mutes import Mute
@@ -23,6 +23,7 @@ from watcher.core.settings import Config, Http, Retry
 from watcher.core.sink_settings import SinkOptions, SinkSettings
 from watcher.core.stamps import stamped
 from watcher.core.state import HeldBack, Incident, Known, KnownConnection, Outage, Record
+from watcher.core.sync_events import blocker_event
 from watcher.errors import EndpointUnreadable
 from watcher.polling.observations import (
     Observation,

@@ -10,9 +10,9 @@ import pytest
 from tests.unit.conftest import EIGHT, a_snapshot, an_attempt, minute
 from watcher.core.attempts import SeenAttempt, line_of
 from watcher.core.diff import diff
-from watcher.core.events import sync_event
 from watcher.core.model import Attempt
 from watcher.core.state import Known, Record
+from watcher.core.sync_events import sync_event
 from watcher.sources.codeconnections import REPOSITORY as LINKED
 from watcher.sources.codeconnections import stack
 from watcher.sources.proton import REPOSITORY as OF_PROTON
