@@ -23,7 +23,7 @@ from watcher.core.heartbeat import Heartbeat, fail_url_of
 from watcher.core.state import Outage
 from watcher.delivery import heartbeat
 from watcher.delivery.heartbeat import HeartbeatSender
-from watcher.observability.daemon_view import Backlogs
+from watcher.observability.backlogs import Backlogs
 from watcher.observability.heartbeat_metrics import HeartbeatMetrics
 from watcher.util.redaction import redact
 

@@ -274,7 +274,7 @@ async def test_a_broken_store_is_told_of(site: Site, path: str) -> None:
 
 async def test_a_store_that_hangs_is_not_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("watcher.web.api.PROBE_SECONDS", 0.05)
-    monkeypatch.setattr("watcher.observability.daemon_view.MAX_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("watcher.observability.backlogs.MAX_WAIT_SECONDS", 0.05)
     site.peek.reader = Broken(None)
     assert (await site.get("/livez"))[0] == 200
     status, body, _ = await site.get("/readyz")

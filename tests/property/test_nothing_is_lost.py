@@ -225,9 +225,7 @@ class Watching(RuleBasedStateMachine):
 
     async def _poll(self, polled: list[int]) -> None:
         answers = [(TARGETS[which], self.world.snapshot(which)) for which in polled]
-        await polls_all(
-            self.recorder, [self.poller._results.answered(target, snapshot) for target, snapshot in answers]
-        )
+        await polls_all(self.recorder, [self.poller.results.answered(target, snapshot) for target, snapshot in answers])
 
     async def _deliver(self) -> int:
         sender = self.relay._workers["stdout"].sender

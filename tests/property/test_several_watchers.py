@@ -134,7 +134,7 @@ class Watcher:
     async def _poll_one(self, at: int) -> None:
         while True:
             with suppress(Superseded):
-                await self.poller._results.answered(TARGETS[at], self._group.world.snapshot(at))
+                await self.poller.results.answered(TARGETS[at], self._group.world.snapshot(at))
                 return
 
     async def deliver(self, says: list[Says]) -> None:

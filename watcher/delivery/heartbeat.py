@@ -7,7 +7,8 @@ import structlog
 
 from watcher.core.heartbeat import REASON, Heartbeat, reason_of, with_reason
 from watcher.errors import SinkError, StoreError
-from watcher.observability.daemon_view import Backlogs, DaemonView, endpoint_unreadable
+from watcher.observability.backlogs import Backlogs
+from watcher.observability.daemon_view import DaemonView, endpoint_unreadable
 from watcher.observability.heartbeat_metrics import HeartbeatMetrics
 from watcher.sinks.poster import Poster
 from watcher.util.redaction import printable, redact

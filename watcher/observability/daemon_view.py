@@ -4,35 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from watcher.core.by_hand import ByHand
-from watcher.core.deliveries import DeliveryState
 from watcher.core.listings import ListingKey
 from watcher.core.model import EndpointKey, Target
 from watcher.core.ports import Clock, Reader
-from watcher.core.queries import DeliveryQuery
 from watcher.core.settings import Config
 from watcher.core.state import Record
-from watcher.errors import StoreError, StoreSilent
-from watcher.util.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from watcher.config.reloader import ReloadStatus
 
 SLICE = 200
 """Targets that `polled_here` yields before other tasks on the event loop get a turn."""
-
-KEEP_SECONDS, KEEP_TABLE_SECONDS = 3.0, 50.0
-"""How long a count of the outbox is reused. Reading a table costs money, so its count is reused for a little less than
-the minute between two lines of EMF: each line has new numbers."""
-
-MAX_WAIT_SECONDS = 2.0
-"""How long `Backlogs.get` waits for a count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,43 +197,3 @@ def endpoint_unreadable(daemon: DaemonView, key: EndpointKey) -> bool:
     """Whether an outage of the endpoint is recorded."""
     record = daemon.records.get(str(key))
     return record is not None and record.outage is not None
-
-
-class Backlogs:
-    """The backlogs of all sinks that have one, configured or not."""
-
-    def __init__(self, daemon: DaemonView) -> None:
-        self._daemon = daemon
-        # Only a table can have other writers.
-        keep = KEEP_TABLE_SECONDS if daemon.reader.late else KEEP_SECONDS
-        self._shared = SingleFlight(self._count, keep, StoreSilent)
-        self.close = self._shared.close
-
-    async def get(self) -> Mapping[str, Backlog]:
-        """Return the backlogs by sink.
-
-        Raises:
-            StoreError: the store cannot be read, or does not respond within two seconds.
-        """
-        return await self._shared.get_within(MAX_WAIT_SECONDS)
-
-    async def get_if_readable(self) -> Mapping[str, Backlog] | None:
-        """As `get`; None if the store cannot be read."""
-        with suppress(StoreError):
-            return await self.get()
-        return None
-
-    async def _count(self) -> Mapping[str, Backlog]:
-        counts = await self._daemon.reader.counts()
-        return {
-            sink: Backlog(
-                waiting := counts.get((sink, DeliveryState.WAITING), 0),
-                counts.get((sink, DeliveryState.DEAD), 0),
-                await self._oldest(sink) if waiting else None,
-            )
-            for sink in sorted({sink for sink, _ in counts})
-        }
-
-    async def _oldest(self, sink: str) -> datetime | None:
-        found = await self._daemon.reader.deliveries(DeliveryQuery(states=[DeliveryState.WAITING], sink=sink, limit=1))
-        return datetime.fromtimestamp(found[0].recorded, UTC) if found else None

@@ -12,7 +12,8 @@ from datetime import datetime
 
 from watcher.core.model import Target
 from watcher.core.status import Status, standing
-from watcher.observability.daemon_view import Backlogs, DaemonView, endpoint_unreadable, polled_here
+from watcher.observability.backlogs import Backlogs
+from watcher.observability.daemon_view import DaemonView, endpoint_unreadable, polled_here
 from watcher.observability.logs import Stderr
 from watcher.observability.observer import Observer, Poll, PollOutcome
 

@@ -21,8 +21,9 @@ from watcher.core.incidents import incident_of, may_resolve
 from watcher.core.model import FAILED, SUCCEEDED, UNFINISHED, Target, parse_rfc3339
 from watcher.core.ports import Entry
 from watcher.core.settings import Config
+from watcher.observability.backlogs import Backlogs
 from watcher.observability.batch_histogram import BatchHistogram
-from watcher.observability.daemon_view import Backlogs, DaemonView
+from watcher.observability.daemon_view import DaemonView
 from watcher.observability.gauges import ENDPOINT, gauges
 from watcher.observability.heartbeat_metrics import HeartbeatMetrics
 from watcher.observability.hint_metrics import HintMetrics

@@ -144,7 +144,7 @@ class PollerManager:
     async def _listed(self, key: EndpointKey, error: PollFailed | None) -> None:
         poller = self._pollers.get(key)
         if poller is not None:
-            await poller.listed(error)
+            await poller.results.listed(error)
 
     def _reconfigure_endpoint(
         self, key: EndpointKey, targets: tuple[Target, ...], config: Config, *, taken_over: bool

@@ -83,13 +83,13 @@ class Planner:
             due = first_due(target.id, target.interval, now, count=len(new), rate=rate, taken_over=self._taken_over)
             self._schedule.add(target.id, due)
 
-    def due(self, target_id: str) -> float | None:
-        """Return when a target is due (monotonic seconds); None: it is being polled, or is not known."""
-        return self._schedule.due(target_id)
+    def due(self, target_id: str, *, probe: bool = False) -> float | None:
+        """Return when a target is due (monotonic seconds), as a `probe` if so; None: it is polled now, or not known."""
+        return self._as_probe(self._schedule.due(target_id)) if probe else self._schedule.due(target_id)
 
-    def next_at(self) -> float | None:
-        """Return when the first target is due; None: none is planned."""
-        return self._schedule.next_at()
+    def next_at(self, *, probe: bool) -> float | None:
+        """Return when the first target is due, as a `probe` if so; None: none is planned."""
+        return self._as_probe(self._schedule.next_at()) if probe else self._schedule.next_at()
 
     def take(self, *, probe: bool = False) -> tuple[float, Target] | None:
         """Return the target to poll now, with its due time; None: none is due. `ended` must follow.
@@ -136,11 +136,10 @@ class Planner:
             self._schedule.add(target_id, now if due is None else min(now, due), Lane.HINTED)
         return answer
 
-    @property
-    def probe_at(self) -> float:
-        """When the endpoint may be probed next while it is unreadable (monotonic seconds)."""
-        pause = self._probe_pause
-        return self._probed_at + (min(pause, HINTED_PROBE_SECONDS) if self._hints else pause)
+    def _as_probe(self, due: float | None) -> float | None:
+        """Return when what is `due` may be polled as a probe of the endpoint, which is unreadable."""
+        pause = min(self._probe_pause, HINTED_PROBE_SECONDS) if self._hints else self._probe_pause
+        return None if due is None else max(due, self._probed_at + pause)
 
     def probed(self) -> None:
         """Note that a poll of the unreadable endpoint has ended: the next one is after the shortest interval."""

@@ -47,8 +47,8 @@ class Poller:
         self._clock = recorder.clock
         self._observer = recorder.observer
         self._planner = Planner(endpoint.key, targets, recorder, taken_over=taken_over)
-        self._results = PollResults(endpoint.key, recorder)
-        self.blockers = BlockerPolls(endpoint.key, recorder, self._results)
+        self.results = PollResults(endpoint.key, recorder)
+        self.blockers = BlockerPolls(endpoint.key, recorder, self.results)
         self._changed = asyncio.Event()
         """A poll ended, or the configuration changed: the loop must look again."""
         self._polls: set[asyncio.Task[None]] = set()
@@ -63,7 +63,7 @@ class Poller:
     def _configure(self, endpoint: Endpoint, targets: Sequence[Target], config: Config) -> None:
         self.endpoint = endpoint
         self._targets = {target.id: target for target in targets}
-        self._results.configure(self._targets, config)
+        self.results.configure(self._targets, config)
         listings = [plan for key, plan in config.listings.items() if plan.endpoint(key) == endpoint.key]
         self._is_listed = bool(listings)
         self._watchdog.configure(targets, listings, config.retry, endpoint.rate_limiter.allowed)
@@ -79,7 +79,7 @@ class Poller:
             self._changed.set()
             return  # what discovery finds changes one of many endpoints
         gone = self._planner.reconfigure(targets, endpoint.rate_limiter.allowed)
-        self._results.forget(gone)
+        self.results.forget(gone)
         self.blockers.forget(gone)
         endpoint.forget(gone)
         if endpoint is not previous:
@@ -99,22 +99,20 @@ class Poller:
 
     def target_status(self, target_id: str) -> TargetStatus:
         """Return how the polling of one target goes."""
-        due = self._planner.due(target_id)
-        if due is not None and self._results.endpoint_unreadable:
-            due = max(due, self._planner.probe_at)
+        due = self._planner.due(target_id, probe=self.results.endpoint_unreadable)
         next_poll = None if due is None else self._clock.now() + timedelta(seconds=due - self._clock.monotonic())
-        polls = self._results.polls_of(target_id)
+        polls = self.results.polls_of(target_id)
         return TargetStatus(polls.answered, polls.tried, next_poll, polls.failures)
 
     def endpoint_status(self) -> EndpointStatus:
         """Return how the polling of the endpoint goes."""
         return EndpointStatus(
             targets=len(self._targets),
-            tried=self._results.tried or self._background.tried,
-            answered=self._results.last_answer,
+            tried=self.results.tried or self._background.tried,
+            answered=self.results.last_answer,
             rate=self.endpoint.rate_limiter.rate,
             allowed=self.endpoint.rate_limiter.allowed,
-            failures=self._results.endpoint_failures,
+            failures=self.results.endpoint_failures,
         )
 
     def stuck(self) -> str | None:
@@ -129,10 +127,6 @@ class Poller:
         call = self._background.add(operation, parameters, timeout)
         self._changed.set()
         return await call.answer
-
-    async def listed(self, error: PollFailed | None) -> None:
-        """Note that a listing of this endpoint failed with `error`, or (None) was complete; as `PollResults.listed`."""
-        await self._results.listed(error)
 
     async def run(self) -> None:
         """Poll until no targets and no listings are left; when cancelled, cancel the polls under way."""
@@ -186,7 +180,7 @@ class Poller:
         current = endpoint is self.endpoint and endpoint.may_poll()
         if current and behind and (call := self._background.take()) is not None:
             await self._background.make(call, endpoint)
-        elif current and not behind and (taken := self._planner.take(probe=self._results.endpoint_unreadable)):
+        elif current and not behind and (taken := self._planner.take(probe=self.results.endpoint_unreadable)):
             due, target = taken
             await self._poll(endpoint, target, due)
         else:
@@ -200,12 +194,10 @@ class Poller:
 
     def _seconds_until_due(self) -> float | None:
         """Return the seconds until a poll may begin; None: not before `_changed` is set."""
-        due = self._planner.next_at()
-        if self._results.endpoint_unreadable:
-            # An unreadable endpoint is probed by one target at a time.
-            if self._polls:
-                return None
-            due = None if due is None else max(due, self._planner.probe_at)
+        probe = self.results.endpoint_unreadable
+        if probe and self._polls:  # an unreadable endpoint is probed by one target at a time
+            return None
+        due = self._planner.next_at(probe=probe)
         return None if due is None else due - self._clock.monotonic()
 
     async def _poll(self, endpoint: Endpoint, target: Target, due: float) -> None:
@@ -223,17 +215,17 @@ class Poller:
             self._log.exception("poll.crashed", target=target.id)
         finally:
             self._observer.polled(Poll(target, due, begun, self._clock.monotonic(), outcome))
-            superseded = outcome is PollOutcome.SUPERSEDED and not self._results.endpoint_unreadable
+            superseded = outcome is PollOutcome.SUPERSEDED and not self.results.endpoint_unreadable
             recorded = outcome.recorded and endpoint.asks_as(self.endpoint.account)
             if not self._planner.ended(target.id, due, begun, recorded=recorded, superseded=superseded):
-                self._results.forget([target.id])
+                self.results.forget([target.id])
                 self.endpoint.forget([target.id])
-            elif self._results.endpoint_unreadable:
+            elif self.results.endpoint_unreadable:
                 self._planner.probed()
 
     async def _fetch(self, endpoint: Endpoint, target: Target) -> tuple[PollOutcome, str]:
         """Poll a target once and record the result; return the outcome, and the error if it failed."""
-        results = self._results
+        results = self.results
 
         def again() -> bool:
             # While the endpoint is unreadable a poll is one call: the next probe is its second try. A target that left

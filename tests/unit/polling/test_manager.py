@@ -115,7 +115,7 @@ async def test_an_edit_puts_no_poll_off(house: House) -> None:
 
 
 async def test_one_that_leaves_has_no_turn_and_no_trace(house: House) -> None:
-    polls = house.poller()._results._polls
+    polls = house.poller().results._polls
     polls[B].answered = SystemClock().now()
     house.edit(("  - {name: b, account: prod, interval: 1h}\n", ""))
     assert house.dues()[B] is None
