@@ -194,16 +194,8 @@ class Discovery:
             if not target.kind.polled and target.identity in shown:
                 observation = observe_connection(target, before, now)
                 if observation is not None:
-                    made = entry_of(
-                        target.id,
-                        before,
-                        observation,
-                        now,
-                        labels=target.labels,
-                        config=config,
-                        traceparent=None,
-                        hand=self._recorder.by_hand,
-                    )
+                    hand = self._recorder.by_hand
+                    made = entry_of(target.id, before, observation, now, labels=target.labels, config=config, hand=hand)
                     entries.append(made)
         await asyncio.gather(*map(self._recorder.record, entries))
 

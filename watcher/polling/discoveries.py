@@ -38,7 +38,7 @@ async def record_discoveries(recorder: Recorder, config: Config, owed: Sequence[
         log.info("target.removed" if removed else "target.discovered", target=subject)
         observation = observe_discovery(target, before, number, times=found.times, removed=removed, now=now)
         labels, hand = target.labels, recorder.by_hand
-        return entry_of(subject, before, observation, now, labels=labels, config=config, traceparent=None, hand=hand)
+        return entry_of(subject, before, observation, now, labels=labels, config=config, hand=hand)
 
     if await record_all(recorder, about, entry):
         raise Superseded("another daemon reports what this listing found")

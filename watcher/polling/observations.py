@@ -140,8 +140,8 @@ def entry_of(
     *,
     labels: Mapping[str, str],
     config: Config,
-    traceparent: str | None,
     hand: ByHand,
+    traceparent: str | None = None,
 ) -> Entry:
     """Return the entry that records `observation`, with the incident of each event, and the sinks that it is for.
 

@@ -66,7 +66,7 @@ def removal_entry(
         log.info("target.removed", target=subject, problems=record.incident.problems)
     else:
         log.info("endpoint.removed", endpoint=subject, problems=record.incident.problems)
-    return entry_of(subject, record, observation, now, labels=labels, config=config, traceparent=None, hand=hand)
+    return entry_of(subject, record, observation, now, labels=labels, config=config, hand=hand)
 
 
 def removal_entries(

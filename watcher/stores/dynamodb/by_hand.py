@@ -88,13 +88,13 @@ class HandItems:
         try:
             return mute_from_json(parse(item["form"], None, "the mute"))
         except ValueError as error:
-            raise self._contents.unreadable("a mute", error) from error
+            raise self._contents.table.unreadable("a mute", error) from error
 
     def _acknowledgement_of(self, item: Item) -> Acknowledgement:
         try:
             return acknowledgement_from_json(parse(item["form"], None, "the acknowledgement"))
         except ValueError as error:
-            raise self._contents.unreadable("an acknowledgement", error) from error
+            raise self._contents.table.unreadable("an acknowledgement", error) from error
 
 
 def mute_item(mute: HandMute) -> Item:

@@ -36,7 +36,7 @@ class DynamoConfigCopies:
             try:
                 return ConfigCopy(place, text, parse_rfc3339(item["kept_at"]))
             except (KeyError, TypeError, ValueError) as error:
-                raise contents.unreadable(f"the copy of {place}", ValueError(str(error))) from error
+                raise contents.table.unreadable(f"the copy of {place}", error) from error
 
     async def keep(self, copy: ConfigCopy) -> None:
         """Keep a copy, unless another daemon keeps one at the same moment."""

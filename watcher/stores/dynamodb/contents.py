@@ -48,7 +48,7 @@ class Contents:
             except TornTextError:  # it was pruned meanwhile
                 log.debug("event.pruned", event_id=item["id"])
             except ValueError as error:
-                raise self.unreadable(f"the event {item['id']!s} of {item['subject']!s}", error) from error
+                raise self.table.unreadable(f"the event {item['id']!s} of {item['subject']!s}", error) from error
         return events
 
     async def record_of(self, item: Item | None) -> tuple[str, Record, Item] | None:
@@ -65,7 +65,7 @@ class Contents:
             subject = str(item["subject"])
             return subject, state_json.load(text, subject), item
         except ValueError as error:
-            raise self.unreadable(f"the state of {item['subject']!s}", error) from error
+            raise self.table.unreadable(f"the state of {item['subject']!s}", error) from error
 
     async def records_of(self, found: Iterable[Item]) -> list[tuple[str, Record, Item]]:
         """Return what `record_of` returns of each item that was not deleted meanwhile."""
@@ -129,13 +129,6 @@ class Contents:
         item = await self.table.get(items.SINKS) or {}
         lists = [names for attribute in attributes if isinstance(names := item.get(attribute), list)]
         return frozenset(name for names in lists for name in names)
-
-    def unreadable(self, what: str, error: ValueError) -> StoreError:
-        """Return the error for an item whose text has another form."""
-        return StoreError(
-            f"{self.table.address}: {what} cannot be read ({error}); restore the table to an earlier time, or delete "
-            "that item"
-        )
 
 
 class EventCache:
@@ -230,10 +223,7 @@ async def text_of(table: Table, item: Item) -> str:
         content = b"".join(found[key]["text"] for key in keys) if keys else item["text"]
         return content if isinstance(content, str) else zlib.decompress(content).decode("utf-8", "surrogatepass")
     except (KeyError, TypeError, ValueError, zlib.error) as error:
-        raise StoreError(
-            f"{table.address}: the text of {item['k']!r} {item['s']!r} cannot be read ({error!r}); restore the table "
-            "to an earlier time, or delete that item"
-        ) from error
+        raise table.unreadable(f"the text of {item['k']!r} {item['s']!r}", repr(error)) from error
 
 
 async def forget_text(table: Table, item: Item | None) -> None:

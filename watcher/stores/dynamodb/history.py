@@ -67,7 +67,7 @@ class HistoryItems:
             form["labels"] = labels_of(item["labels"])
             check(form, wanted, f"the {what}")
         except ValueError as error:
-            raise self._contents.unreadable(f"the {what} of {item['subject']!s}", error) from error
+            raise self._contents.table.unreadable(f"the {what} of {item['subject']!s}", error) from error
         return incident_from_json(form) if is_incident else attempt_from_json(form)
 
 

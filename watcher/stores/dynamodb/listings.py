@@ -76,7 +76,7 @@ class Listings:
         try:
             return Listing(key, parse_rfc3339(item["completed_at"]), listings.load(text, key))
         except ValueError as error:
-            raise self._contents.unreadable(f"the listing of {key}", error) from error
+            raise self._contents.table.unreadable(f"the listing of {key}", error) from error
 
     async def _forget(self, key: ListingKey) -> None:
         item = await self._table.get(items.listing(key))

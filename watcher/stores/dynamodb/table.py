@@ -170,15 +170,19 @@ class Table:
             await asyncio.sleep(0.02 * 2**pause)
         raise StoreError(f"{self.address}: BatchGetItem: AWS repeatedly left out some items; is the table throttled?")
 
+    def unreadable(self, what: str, error: object) -> StoreError:
+        """Return the error for an item that has another form than it should."""
+        return StoreError(
+            f"{self.address}: {what} cannot be read ({error}); restore the table to an earlier time, or delete "
+            "that item"
+        )
+
     def _item(self, item: dict[str, Any]) -> Item:
         try:
             return checked(decode(item))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             key = printable(f"k={item.get('k')!r}, s={item.get('s')!r}")
-            raise StoreError(
-                f"{self.address}: an item cannot be read ({key}: {error}); restore the table to an earlier time, or "
-                "delete that item"
-            ) from error
+            raise self.unreadable("an item", f"{key}: {error}") from error
 
 
 async def gather(work: Iterable[Any]) -> list[Any]:
