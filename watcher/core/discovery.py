@@ -10,7 +10,7 @@
    and region, the first by name are watched; those left out are not tried with later rules.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain
@@ -20,7 +20,7 @@ from watcher.core.kinds import Kind
 from watcher.core.listings import FoundTarget, Listing, ListingKey
 from watcher.core.model import Repository, Target
 from watcher.core.settings import Config, DiscoverRule
-from watcher.util.globs import matches
+from watcher.util.globs import let_through
 
 MISSES = 3
 """How many complete listings in a row must miss a target before it is removed."""
@@ -214,12 +214,8 @@ def target_of(kind: Kind, account: str, region: str, found: FoundTarget, rule: D
 def _selects(rule: DiscoverRule, name: str, found: FoundTarget) -> bool:
     branch = dict(found.identity).get("branch") or found.facts.get("branch", "")
     return (
-        _any(rule.match, name)
-        and not (rule.exclude and _any(rule.exclude, name))
-        and _any(rule.repositories, found.facts.get("repository", ""))
-        and _any(rule.branches, branch)
+        let_through(rule.match, name)
+        and not (rule.exclude and let_through(rule.exclude, name))
+        and let_through(rule.repositories, found.facts.get("repository", ""))
+        and let_through(rule.branches, branch)
     )
-
-
-def _any(globs: Sequence[str], text: str) -> bool:
-    return not globs or any(matches(text, glob) for glob in globs)

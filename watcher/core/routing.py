@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from watcher.core.by_hand import ByHand
 from watcher.core.event_types import DIGEST_EVENT, Severity, severity
 from watcher.core.mutes import Mute
 from watcher.core.sink_settings import SinkSettings
-from watcher.util.globs import matches
+from watcher.util.globs import let_through
 
 if TYPE_CHECKING:
     from watcher.core.events import Event
@@ -50,11 +50,11 @@ def why_not(sink: SinkSettings, event_type: str, subject: str, labels: Mapping[s
     """Return why an event of this type and subject is not for `sink`; None: it is."""
     if event_type == DIGEST_EVENT:
         return "a digest is sent to the sinks that `digest.to` names"
-    if not _let_through(sink.events, event_type):
+    if not let_through(sink.events, event_type):
         return f"its `events` do not match {event_type}"
     if sink.min_severity is Severity.ERROR and severity(event_type) is not Severity.ERROR:
         return f"its `min_severity` is {sink.min_severity}, and {event_type} is {severity(event_type)}"
-    if not _let_through(sink.targets, subject):
+    if not let_through(sink.targets, subject):
         return f"its `targets` do not match {subject}"
     lacking = [f"{name}={value}" for name, value in sink.labels.items() if labels.get(name) != value]
     if lacking:
@@ -68,14 +68,14 @@ def muted_by(mutes: Iterable[Mute], event_type: str, subject: str, now: datetime
     Its `until` is when it ends or pauses: the end of its window, if that is earlier.
     """
     for mute in mutes:
-        if _let_through(mute.targets, subject) and _let_through(mute.events, event_type) and mute.applies_at(now):
+        if let_through(mute.targets, subject) and let_through(mute.events, event_type) and mute.applies_at(now):
             return replace(mute, until=mute.over_at(now))
     return None
 
 
 def mute_of(mutes: Iterable[Mute], subject: str) -> Mute | None:
     """Return the first of some active mutes that applies to any event of this subject."""
-    return next((mute for mute in mutes if _let_through(mute.targets, subject)), None)
+    return next((mute for mute in mutes if let_through(mute.targets, subject)), None)
 
 
 def active_mutes(configured: Iterable[Mute], hand: ByHand, now: datetime) -> tuple[Mute, ...]:
@@ -92,10 +92,6 @@ def all_mutes(configured: Iterable[Mute], hand: ByHand) -> tuple[Mute, ...]:
         if each.ended_at is None
     )
     return (*configured, *made)
-
-
-def _let_through(globs: Sequence[str], text: str) -> bool:
-    return not globs or any(matches(text, glob) for glob in globs)
 
 
 def labels_of(data: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Mapping[str, str]:
