@@ -10,17 +10,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 BATCH = 500
-"""The most lines in one `send`: what one costs, and its commit, is shared by so many."""
+"""The most lines in one `send`; they share its cost and that of its commit."""
 
 WRITE_SECONDS = 1.0
-"""Seconds after which no further line is begun: what is written is recorded that often, however slow the reader is."""
+"""Seconds after which a write ends if one of its lines is written: a reader that is slow or stalls does not keep what is
+written from being recorded."""
 
 Line = tuple[object, bytes]
-"""A line without its end, and a key by which a repeat of it is recognised."""
+"""A line without its end, and a key by which a repeat of it is recognized."""
 
 
 class EndingError(Exception):
-    """The daemon is ending before the reader had room."""
+    """A write ended before the reader had room."""
 
 
 class Lines:
@@ -57,13 +58,17 @@ class Lines:
             written = 1 if lines[0][0] == self._cut else 0
             self._cut = None
             until = time.monotonic() + WRITE_SECONDS
+
+            def must_end() -> bool:
+                return ending() or (written > 0 and time.monotonic() >= until)
+
             while written < len(lines) and (not written or time.monotonic() < until):
-                # A file takes all at once; of a pipe, as much as is written without blocking and without being mixed
-                # with what other processes write.
+                # All lines are written to a file at once; to a pipe, as many as it takes without blocking and without
+                # mixing them with what other processes write.
                 some = lines[written:] if regular else _first(lines, written, select.PIPE_BUF)
                 self._rest = b"".join([part for _, line in some for part in (line, b"\n")])
                 try:
-                    self._write_rest(ending, regular=regular)
+                    self._write_rest(must_end, regular=regular)
                 except (OSError, EndingError):
                     written += self._cut_short(some)
                     if not written:

@@ -143,6 +143,22 @@ def test_a_slow_reader_has_what_it_took_recorded_meanwhile(monkeypatch: pytest.M
     assert stdout.STDOUT.write([(number, b"x" * 1000) for number in range(1, 9)]) == 4
 
 
+def test_a_reader_that_stalls_has_what_was_written_before_recorded(
+    monkeypatch: pytest.MonkeyPatch, reader: FileIO
+) -> None:
+    """Also if a line is cut short: the next write continues it."""
+    monkeypatch.setattr(lines, "WRITE_SECONDS", 0.1)
+    several = [(number, b"%d;" % number * 2000) for number in range(80)]
+    written = stdout.STDOUT.write(several, lambda: False)
+    assert 0 < written < len(several)
+    taken = b""
+    while written < len(several):
+        taken += reader.read(65536)
+        written += stdout.STDOUT.write(several[written:])
+    taken += reader.read(65536)
+    assert taken.splitlines() == [line for _, line in several]
+
+
 def test_half_a_line_of_a_run_that_was_killed_is_ended(file: Path) -> None:
     file.write_bytes(b'{"whole": 1}\n{"half')
     descriptor = os.open(file, os.O_RDWR | os.O_APPEND)
