@@ -192,7 +192,7 @@ async def test_the_end_of_what_outlasts_the_retention_is_sent_to_a_sink_that_is_
 
 
 async def prune_all(daemon: Daemon) -> int:
-    """Let the retention of all that is delivered or given up be over; returns of how many events."""
+    """Deliver what waits, and prune after the retention has passed; return how many events were deleted."""
     for delivery in await daemon.store.due("out", 100):
         await settles(daemon, sent(delivery))
     return await daemon.store.prune(CLOCK.now() + timedelta(days=31), 100)

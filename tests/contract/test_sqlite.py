@@ -284,7 +284,7 @@ def _plan(store: SqliteStore, sql: str) -> list[str]:
 async def test_whatever_is_in_the_tables_the_next_are_found_by_index(
     store: SqliteStore, count: int, *, analyzed: bool
 ) -> None:
-    """A plan that reads, or sorts, all that waits would show only with very much waiting."""
+    """Time would show a plan that reads or sorts all waiting deliveries only if there were very many."""
     if count:
         await fill(store, count)
     if analyzed:

@@ -194,7 +194,7 @@ def _end(codes: list[int]) -> None:
 
 
 def _import_all(package: str) -> None:
-    """Import every module of the package: what a command imports late, it has."""
+    """Import every module of the package, also those that a command imports late."""
     for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)

@@ -19,7 +19,7 @@ class StoppedError(Exception):
 
 
 async def start_with_retries(step: Callable[[], Awaitable[None]], stop: asyncio.Event, clock: Clock) -> None:
-    """Repeat a step of the start while the store is unavailable, but not for long.
+    """Repeat a step of the start while the store is unavailable, for `START_SECONDS` at most.
 
     Raises:
         StoreError: the store cannot be used, or is still unavailable.

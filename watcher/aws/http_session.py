@@ -37,7 +37,7 @@ NO_TIMEOUT = ClientTimeout(total=None)
 """The caller limits the time of a call as a whole."""
 
 _CONTEXTS: WeakValueDictionary[tuple[str, int, int], SSLContext] = WeakValueDictionary()
-"""What trusts the certificate authorities of a file (path, inode, time of change in ns), while a session uses it."""
+"""The TLS contexts that sessions use, by the file of certificate authorities: path, inode, time of change in ns."""
 _READING = Lock()
 
 
@@ -54,9 +54,10 @@ class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has n
         return self
 
     def _build_ssl_contexts(self, proxy_url: str | None) -> tuple[SSLContext, SSLContext | None]:
-        """Let all sessions share what trusts the same file: to read it takes as long as all else in opening a client.
+        """Return the TLS contexts for AWS and for the proxy; sessions that trust the same file share one for AWS.
 
-        aiobotocore calls this on a thread. A client certificate or a proxy changes a context, so it has its own.
+        Reading the file takes as long as the rest of opening a client. aiobotocore calls this on a thread. A session
+        with a client certificate or a proxy has contexts of its own, since both change them.
         """
         path = get_cert_path(self._verify)
         if self._cert_file or proxy_url or not path or not Path(path).is_file():

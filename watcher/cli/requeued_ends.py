@@ -9,7 +9,7 @@ from watcher.delivery.incident_history import end_after
 
 
 async def requeue_ends(outbox: Outbox, requeued: Mapping[str, Collection[str]], now: datetime) -> int:
-    """Make the dead-lettered ends of incidents wait again whose problems were requeued; return how many.
+    """Requeue the dead-lettered ends of the incidents of requeued problems; return how many.
 
     A sink that is sent a problem of an incident that is over would show it as open for ever if its end stayed a dead
     letter.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class StrictModel(BaseModel):
     """A mapping with known keys. The validation context is the file's `Faults`.
 
-    The docstrings of its fields are read for the JSON Schema alone (`json_schema`), since to read them takes a tenth of
+    The docstrings of its fields are read for the JSON Schema alone (`json_schema`): reading them would take a tenth of
     the daemon's start.
     """
 

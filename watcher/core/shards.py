@@ -38,7 +38,7 @@ class Leasing(Protocol):
     """The leases of the shards. If a method raises StoreError, the change may have been made or not."""
 
     async def renew(self, *, leaving: bool) -> None:
-        """Increase this daemon's counter: its sign of life."""
+        """Increase this daemon's counter, which shows the others that it runs."""
 
     async def read(self) -> Seen:
         """Return who holds which lease, and the counters of all daemons."""

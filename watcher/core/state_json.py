@@ -139,7 +139,7 @@ _CODECS = {
         lambda form: tuple(Taken(parse_rfc3339(at), status, times) for at, status, times in form),
     ),
 }
-"""By the annotations of the fields of a record."""
+"""The codecs of the fields of a record, by the annotation of the field."""
 _CODECS["Attempt"] = _ATTEMPT = _object(Attempt, _camel)
 _CODECS["Known"], _CODECS["Outage"] = _object(Known), _object(Outage)
 _BLOCKER = _object(Blocker)

@@ -31,8 +31,8 @@ def is_end(event_type: str) -> bool:
 def end_is_for(unfinished: Sequence[str], event: Event, sinks: Iterable[SinkSettings]) -> tuple[str, ...]:
     """Return the sinks that show as `unfinished` what an event ends: the latest attempt, or another of its commit.
 
-    One that is not configured has the end as well: another daemon of the table may have the sink, or the delivery
-    becomes a dead letter.
+    This includes sinks that are not configured: another daemon of the table may have the sink, or the delivery becomes
+    a dead letter.
     """
     if not unfinished or event.type not in _ENDS or _is_of_another_commit(event):
         return ()
@@ -45,7 +45,7 @@ def unfinished_after(
 ) -> tuple[str, ...]:
     """Return the sinks that show the latest attempt as unfinished after an event that was for the sinks `sent_to`.
 
-    One that is not configured stays among them until an attempt of another commit.
+    A sink that is not configured stays among them until an attempt of another commit.
     """
     if event.type not in _ENDS | _STEPS:
         return tuple(unfinished)

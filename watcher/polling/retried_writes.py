@@ -22,7 +22,7 @@ HUNG_SECONDS = 60.0
 
 
 class RetriedWrites:
-    """Repeats each write until the store takes it, and shows whether it does."""
+    """Repeats each write until it succeeds, and shows whether writes fail."""
 
     def __init__(self, clock: Clock) -> None:
         self.trouble: str | None = None

@@ -13,8 +13,7 @@ BATCH = 500
 """The most lines in one `send`; they share its cost and that of its commit."""
 
 WRITE_SECONDS = 1.0
-"""Seconds after which a write ends if one of its lines is written: a reader that is slow or stalls does not keep what is
-written from being recorded."""
+"""Seconds after which a write ends if it has written a line, so that this is recorded though the reader is slow."""
 
 Line = tuple[object, bytes]
 """A line without its end, and a key by which a repeat of it is recognized."""

@@ -17,7 +17,7 @@ from watcher.stores.sqlite.reader import checked
 from watcher.util.shapes import MAX_SECONDS, Optional, is_moment
 
 MAX_CHARACTERS = 4_000_000
-"""The most characters that the events of one batch in order have in all."""
+"""The most characters in the bodies of the events that `due` returns together; a single one may be longer."""
 
 _FIELDS = """event.number, lane.sink, id, type, event.subject, time, body, recorded, delivery.reminder, tries, since,
              failures, answer"""
@@ -117,7 +117,7 @@ def _places(values: Sequence[object]) -> str:
 
 
 def _settled_together(result: DeliveryOutcome) -> tuple[str, int, DeliveryState, str, bool]:
-    """Return what outcomes that one statement records have in common."""
+    """Return the key by which outcomes are grouped: one statement records a group."""
     delivery = result.delivery
     return delivery.sink, delivery.reminder, result.state, result.answer, result.failing
 

@@ -40,7 +40,7 @@ export function write(entry) {
   if (visible) dress(entry);
 }
 
-/** The age in seconds at which an answer is late: its next poll, which its repository may stand for, is overdue too. */
+/** Return the age in seconds at which an answer is late: its next poll, or that of its repository, is overdue, too. */
 function lateAfter({ answered_at: answered, next_poll_at: next, poll_failures: failures, interval }) {
   const wait = next && !failures ? (Date.parse(next) - Date.parse(answered)) / 1000 : interval;
   return Math.max(wait + 2 * interval, 30);
