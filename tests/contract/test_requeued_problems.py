@@ -10,10 +10,11 @@ from tests.contract.conftest import after, refused, sent
 from tests.contract.test_dropped_problems import outbox_of
 from tests.contract.test_replay import OUT, Daemon
 from watcher.cli.requeued_ends import requeue_ends
-from watcher.core.deliveries import DeliveryState
-from watcher.core.model import FAILED, SUCCEEDED
+from watcher.core.deliveries import DeliveryState, Limits
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.core.queries import DeliveryQuery
 from watcher.core.sink_settings import SinkSettings
+from watcher.delivery.incident_history import LATER_STATUS, too_late
 
 if TYPE_CHECKING:
     from watcher.core.ports import Store
@@ -70,3 +71,30 @@ async def test_no_end_is_requeued_with_another_event_or_while_the_incident_is_op
     await daemon.shows(4, SUCCEEDED)
     await refuses(daemon, "ops")
     assert await requeues(daemon, 4, "ops") == 0
+
+
+async def test_an_event_of_a_commit_is_too_late_only_once_a_later_one_of_the_same_commit_was_sent(
+    daemon: Daemon,
+) -> None:
+    limits = Limits(by_commit=True)
+
+    async def reasons() -> list[str | None]:
+        return [await too_late(each, limits, daemon.store) for each in await daemon.store.due("ops", 10)]
+
+    await daemon.shows(1, SUCCEEDED, sha="a")
+    await daemon.shows(2, IN_PROGRESS, sha="b")
+    await refuses(daemon, "ops")
+    step = (await daemon.events())[-1]
+    assert await daemon.store.requeue([step.id], "ops", after(50)) == 1
+    assert await reasons() == [None]
+    await daemon.shows(3, IN_PROGRESS, sha="c")
+    await daemon.shows(4, SUCCEEDED, sha="b")
+    _, other, later = await daemon.store.due("ops", 10)
+    await daemon.store.settle([sent(other)], after(6))
+    assert await reasons() == [None, None]
+    await daemon.store.settle([refused(later)], after(7))
+    assert await reasons() == [None]
+    await daemon.shows(5, FAILED, sha="b")
+    await daemon.store.settle([sent((await daemon.store.due("ops", 10))[-1])], after(8))
+    assert await reasons() == [LATER_STATUS]
+    assert [each.event for each in await daemon.store.due("ops", 10)] == [step]

@@ -15,9 +15,12 @@ from tests.support.event_samples import SHA
 from tests.support.git_hosts import GitHub
 from tests.support.simulator import attempt
 from tests.support.waiting import until
+from watcher.core.deliveries import DeliveryRecord, DeliveryState
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.core.mutes import Mute
+from watcher.core.queries import DeliveryQuery
 from watcher.core.sink_settings import SinkSettings
+from watcher.delivery.incident_history import LATER_STATUS
 from watcher.sinks.github import GitHubOptions
 
 if TYPE_CHECKING:
@@ -107,3 +110,30 @@ async def test_a_sink_that_was_removed_during_the_end_of_an_attempt_leaves_no_st
     assert watched.states == ["pending"]
     async with daemon(config):
         await until(lambda: watched.states == ["pending", state])
+
+
+@ENDS
+async def test_a_step_that_is_requeued_after_the_end_was_sent_does_not_let_the_commit_be_pending_again(
+    watched: Watched, status: str, state: str
+) -> None:
+    watched.host.sha = "0" * 40  # the commit is unknown
+    async with daemon(watched.config) as app:
+
+        async def found(which: DeliveryState) -> list[DeliveryRecord]:
+            return await app.store.deliveries(DeliveryQuery([which], "commits"))
+
+        await until(lambda: app.recorder.record_of(watched.target.id).known is not None)
+        watched.show(IN_PROGRESS, 1)
+        (step,) = await until(lambda: found(DeliveryState.DEAD))
+        watched.host.sha = SHA
+        watched.show(status, 1)
+        await until(lambda: watched.states == [state])
+        await until(lambda: found(DeliveryState.SENT))
+        assert await app.store.requeue([step.event.id], "commits", app.view.clock.now()) == 1
+        app.relay.wake()
+
+        async def sent_again() -> str | None:
+            return next((each.answer for each in await found(DeliveryState.SENT) if each.event == step.event), None)
+
+        assert await until(sent_again) == LATER_STATUS
+        assert watched.states == [state]

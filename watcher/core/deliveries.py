@@ -87,13 +87,15 @@ class Limits:
     """Whether nothing of an incident is sent after its end, since the receiver would open the incident again."""
     by_subject: bool = False
     """Whether the end of one incident closes the alert of a later one, since the receiver has one for each subject."""
+    by_commit: bool = False
+    """Whether nothing of a commit is sent after a later event of it, since the receiver shows what it was sent last."""
     with_earlier: bool = False
     """Whether a delivery comes with what the sink said of the last one of the same incident."""
 
     @property
     def needs_history(self) -> bool:
         """Whether earlier or later events are read before a send."""
-        return self.ends_last or self.with_opening or self.with_earlier
+        return self.ends_last or self.by_commit or self.with_opening or self.with_earlier
 
 
 @dataclass(frozen=True, slots=True)

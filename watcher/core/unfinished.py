@@ -28,6 +28,14 @@ def is_end(event_type: str) -> bool:
     return event_type in _ENDS
 
 
+def commit_shown(event: Event) -> str | None:
+    """Return the sha of the commit whose attempt an event reports; None: it reports none, or AWS did not say which."""
+    if event.type not in _ENDS | _STEPS:
+        return None
+    revision = json.loads(event.body)["data"]["attempt"].get("targetRevision") or {}
+    return revision.get("sha") or None
+
+
 def end_is_for(unfinished: Sequence[str], event: Event, sinks: Iterable[SinkSettings]) -> tuple[str, ...]:
     """Return the sinks that show as `unfinished` what an event ends: the latest attempt, or another of its commit.
 

@@ -10,6 +10,7 @@ from watcher.core.incidents import BEGUN_BY, State, incident_of
 from watcher.core.model import parse_rfc3339
 from watcher.core.ports import Reader
 from watcher.core.queries import DeliveryQuery, EventQuery
+from watcher.core.unfinished import commit_shown
 
 MAX_EVENTS = 100
 """The most events of a subject that are read at a time."""
@@ -22,6 +23,7 @@ MAX_CHARACTERS = 4_000_000
 
 END_WAS_SENT = "not sent: the end of the incident was sent before"
 OPEN_AGAIN = "not sent: a later problem has opened the alert again"
+LATER_STATUS = "not sent: a later status of the commit was sent before"
 """The recorded answers for what is too late."""
 
 _NOT_DROPPED = (DeliveryState.WAITING, DeliveryState.SENT, DeliveryState.DEAD)
@@ -48,16 +50,21 @@ async def with_history(delivery: Delivery, limits: Limits, reader: Reader) -> De
 
 
 async def too_late(delivery: Delivery, limits: Limits, reader: Reader) -> str | None:
-    """Return why a sink with `ends_last` must not be sent a delivery any more; None: it may be.
+    """Return why a sink with `ends_last` or `by_commit` must not be sent a delivery any more; None: it may be.
 
     An event of an incident is too late once the sink was sent the end of the incident: it would open the alert again.
     If the receiver has one alert for a subject (`Limits.by_subject`), an event of an incident that is over is also too
     late once the sink was sent a problem, but not the end, of a later incident: it would change the alert of that one.
+    An event of a commit is too late for a sink with `by_commit` once it was sent a later one of the same commit.
 
     Only a requeued dead letter or a replayed event can be so late. Both have an answer (`Delivery.answer`), so nothing
     is read for deliveries without one. All later events are searched, however many there are.
     """
-    if not limits.ends_last or delivery.answer is None or not (incident := incident_of(delivery.event)):
+    if delivery.answer is None:
+        return None
+    if limits.by_commit:
+        return LATER_STATUS if await _is_outdated(delivery, reader) else None
+    if not limits.ends_last or not (incident := incident_of(delivery.event)):
         return None
     is_over, is_open = incident["state"] == State.RESOLVED, False
     async for _, event, ends in later_steps(reader, delivery.event.subject, delivery.number):
@@ -69,6 +76,17 @@ async def too_late(delivery: Delivery, limits: Limits, reader: Reader) -> str | 
             is_open = not ends
         is_over = is_over or ends
     return OPEN_AGAIN if is_open else None
+
+
+async def _is_outdated(delivery: Delivery, reader: Reader) -> bool:
+    """Return whether the sink was sent a later event of the commit."""
+    if commit := commit_shown(delivery.event):
+        async for _, event in _later(reader, delivery.event.subject, delivery.number):
+            if commit_shown(event) == commit:
+                sent = await _deliveries(reader, delivery.sink, event, [DeliveryState.SENT])
+                if any(not each.reminder for each in sent):  # a reminder sets no status
+                    return True
+    return False
 
 
 async def was_tried_elsewhere(delivery: Delivery, reader: Reader) -> bool:
@@ -91,14 +109,20 @@ async def later_steps(reader: Reader, subject: str, number: int) -> AsyncIterato
 
     Each with its number, and whether it is an end.
     """
+    async for each, event in _later(reader, subject, number):
+        ends = incident_of(event).get("state") == State.RESOLVED
+        if ends or event.type in BEGUN_BY:
+            yield each, event, ends
+
+
+async def _later(reader: Reader, subject: str, number: int) -> AsyncIterator[tuple[int, Event]]:
+    """Yield all events of a subject after the event `number`, in their order, with their numbers."""
     while found := await reader.events(
         EventQuery(target=subject, after=number, limit=MAX_EVENTS, newest=False, size=MAX_CHARACTERS)
     ):
         number = found[-1][0]
-        for each, event in found:
-            ends = incident_of(event).get("state") == State.RESOLVED
-            if ends or event.type in BEGUN_BY:
-                yield each, event, ends
+        for each in found:
+            yield each
 
 
 async def end_after(reader: Reader, number: int, subject: str, incident: str) -> Event | None:

@@ -124,7 +124,7 @@ class CommitStatusSink:
     def __init__(self, options: StatusOptions, *secrets: str) -> None:
         """Nothing is opened before the first send. `secrets`: hidden where the receiver repeats them."""
         self.name = options.name
-        self.limits = Limits(parallel=PARALLEL, deadline=options.send_deadline)
+        self.limits = Limits(parallel=PARALLEL, deadline=options.send_deadline, by_commit=True)
         self._providers = options.providers
         self._poster = options.poster(secrets, secret_url=False)
 
