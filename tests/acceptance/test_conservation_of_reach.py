@@ -132,6 +132,7 @@ async def conserve_in_a_table(
                 lambda: f"everything seen at its end: {witness.seen_since(last, QUEUE)}",
                 progress=lambda: witness.so_far,
             )
+            await fleet.delivered()
             for child in last:
                 assert await child.stopped() == 0, child.said()
             runs = [child for post in fleet.posts for child in post.site.children]

@@ -73,6 +73,7 @@ async def roll(
             old = new
         settled = time.monotonic()
         await watched.quiet(sure=2)
+        await field_.fleet.delivered()
         assert await old.stopped() == 0
         await field_.judge(sure=2)
     between = [call for call in calls if steady <= call.at <= settled]

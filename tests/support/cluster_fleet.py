@@ -268,6 +268,18 @@ class Fleet:
         await asyncio.sleep(seconds)
         post.proxy.mend()
 
+    async def delivered(self) -> None:
+        """Wait until no delivery is pending: what a daemon cannot send before it stops is left to the next one."""
+        site = self.posts[0].site
+
+        async def nothing_pending() -> bool:
+            code, out, said = await site.run("deliveries", "--json", "--limit", "100000")
+            assert code == 0, said
+            return all(json.loads(line)["state"] == "dead" for line in out.splitlines())
+
+        arrived = self.consumer.arrived
+        await until(nothing_pending, "no pending delivery in the table", progress=lambda: len(arrived))
+
     async def kept(self) -> list[dict[str, object]]:
         """The history in the table."""
         site = self.posts[0].site
