@@ -19,7 +19,7 @@ from tests.support.waiting import until
 from watcher.core.model import FAILED, SUCCEEDED
 from watcher.core.settings import Account, Http, RateLimit
 from watcher.errors import StoreError
-from watcher.observability import daemon_view
+from watcher.observability import backlogs
 from watcher.observability.emf import Emf
 from watcher.observability.metrics import Metrics
 from watcher.sources.codeconnections import stack
@@ -193,7 +193,7 @@ async def test_metrics_count_what_is_polled_here(site: Site) -> None:
 async def test_a_table_is_not_asked_at_each_scrape(
     tmp_path: Path, tables: Tables, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(daemon_view, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(backlogs, "KEEP_SECONDS", 0.0)
     monkeypatch.setattr("watcher.util.single_flight.REST_FACTOR", 0.0)
     table = await tables()
     state = f"dynamodb://{table.table}?region=us-east-1&endpoint_url={gate.url}"
