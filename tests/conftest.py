@@ -95,8 +95,9 @@ def pytest_collection(session: pytest.Session) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Look for garbage only among what comes now: what was imported and collected stays until the end."""
+    """Look for garbage only among what comes now, and seldom: what was imported and collected stays until the end."""
     gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
     gc.enable()
 
 
