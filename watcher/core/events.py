@@ -37,6 +37,7 @@ from watcher.core.event_ids import id_of
 from watcher.core.event_types import DIGEST_EVENT, TEST_EVENT
 from watcher.core.model import FOUND, EndpointKey, Target, path_segment, rfc3339, seconds_between
 from watcher.core.state import Outage
+from watcher.util.fitting import first_fitting
 
 DATASCHEMA = "urn:watcher:event:1"
 
@@ -60,13 +61,7 @@ class Event:
 
 def fitting(found: Iterable[tuple[int, Event]], size: float) -> list[tuple[int, Event]]:
     """Return the first of `found` whose bodies have at most `size` characters in all, but at least one."""
-    taken: list[tuple[int, Event]] = []
-    for number, event in found:
-        size -= len(event.body)
-        if taken and size < 0:
-            break
-        taken.append((number, event))
-    return taken
+    return first_fitting(found, size, lambda numbered: len(numbered[1].body))
 
 
 def outage_event(

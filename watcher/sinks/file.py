@@ -13,10 +13,8 @@ import errno
 import fcntl
 import os
 import stat
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -27,7 +25,8 @@ from watcher.config.readers import quoted, single, single_line
 from watcher.config.sink_model import SinkModel
 from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
-from watcher.sinks.lines import BATCH, Line, Lines
+from watcher.sinks.lines import BATCH, Line, Lines, size_of
+from watcher.util.fitting import first_fitting
 from watcher.util.units import SIZE, SIZE_IN_WORDS, parse_size
 
 _WHY = {
@@ -154,8 +153,8 @@ class RotatedFile:
         try:
             self._open()
             while written < len(lines):
-                self._rotate_before(len(lines[written][1]) + 1)
-                some = self._fitting(lines[written:])
+                self._rotate_before(size_of(lines[written]))
+                some = first_fitting(lines[written:], self._room(), size_of)
                 count = self._lines.write(some)
                 written += count
                 if count < len(some):  # because of an error, which the next try meets again
@@ -207,12 +206,10 @@ class RotatedFile:
         # If another process has begun the next file, it is locked: the rest of the lines has to wait.
         self._open()
 
-    def _fitting(self, lines: Sequence[Line]) -> Sequence[Line]:
-        """Return the first of `lines` that do not make the file too large, at least one."""
+    def _room(self) -> int:
+        """Return the bytes by which the file may grow."""
         assert self._descriptor is not None  # noqa: S101  it was opened just now
-        room = self._max_size - os.fstat(self._descriptor).st_size
-        sizes = accumulate(len(line) + 1 for _, line in lines)
-        return lines[: max(1, bisect_right([*sizes], room))]
+        return self._max_size - os.fstat(self._descriptor).st_size
 
     def _shift(self) -> None:
         if not self._keep:

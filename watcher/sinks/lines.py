@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from watcher.util.fitting import first_fitting
+
 BATCH = 500
 """The most lines in one `send`; they share its cost and that of its commit."""
 
@@ -17,6 +19,11 @@ WRITE_SECONDS = 1.0
 
 Line = tuple[object, bytes]
 """A line without its end, and a key by which a repeat of it is recognized."""
+
+
+def size_of(line: Line) -> int:
+    """Return the bytes that a line takes, with its end."""
+    return len(line[1]) + 1
 
 
 class EndingError(Exception):
@@ -58,16 +65,16 @@ class Lines:
             self._cut = None
             until = time.monotonic() + WRITE_SECONDS
 
-            def must_end() -> bool:
-                return ending() or (written > 0 and time.monotonic() >= until)
+            def overdue() -> bool:
+                return written > 0 and time.monotonic() >= until
 
-            while written < len(lines) and (not written or time.monotonic() < until):
+            while written < len(lines) and not overdue():
                 # All lines are written to a file at once; to a pipe, as many as it takes without blocking and without
                 # mixing them with what other processes write.
-                some = lines[written:] if regular else _first(lines, written, select.PIPE_BUF)
+                some = lines[written:] if regular else first_fitting(lines[written:], select.PIPE_BUF, size_of)
                 self._rest = b"".join([part for _, line in some for part in (line, b"\n")])
                 try:
-                    self._write_rest(must_end, regular=regular)
+                    self._write_rest(lambda: ending() or overdue(), regular=regular)
                 except (OSError, EndingError):
                     written += self._cut_short(some)
                     if not written:
@@ -89,10 +96,10 @@ class Lines:
 
     def _cut_short(self, lines: Sequence[Line]) -> int:
         """Keep what is left of the line at which a write of `lines` ended; returns how many were written before it."""
-        done = sum(len(line) + 1 for _, line in lines) - len(self._rest)
+        done = sum(map(size_of, lines)) - len(self._rest)
         count = 0
-        while done > len(lines[count][1]):
-            done -= len(lines[count][1]) + 1
+        while done >= size_of(lines[count]):
+            done -= size_of(lines[count])
             count += 1
         key, line = lines[count]
         self._cut, self._rest = (key, line[done:] + b"\n") if done else (None, b"")
@@ -122,11 +129,3 @@ class Lines:
                 file.seek(-1, os.SEEK_END)
                 return file.read(1) != b"\n"
         return False
-
-
-def _first(lines: Sequence[Line], start: int, most: int) -> Sequence[Line]:
-    """Return the lines from `start` on that have at most so many bytes together, at least one."""
-    end = start
-    while end < len(lines) and (most := most - len(lines[end][1]) - 1) >= 0:
-        end += 1
-    return lines[start : max(end, start + 1)]

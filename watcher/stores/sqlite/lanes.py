@@ -14,6 +14,7 @@ from watcher.core.deliveries import Delivery, DeliveryOutcome, DeliveryState
 from watcher.core.events import Event
 from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, seconds_until
 from watcher.stores.sqlite.reader import checked
+from watcher.util.fitting import first_fitting
 from watcher.util.shapes import MAX_SECONDS, Optional, is_moment
 
 MAX_CHARACTERS = 4_000_000
@@ -43,7 +44,8 @@ def due(connection: sqlite3.Connection, sink: str, limit: int) -> list[Delivery]
               JOIN lane ON lane.sink = delivery.sink AND lane.subject = delivery.subject
               WHERE delivery.sink = ? AND state = 'waiting'
               ORDER BY delivery.number, delivery.reminder LIMIT ?"""
-    return _fitting(map(_delivery, connection.execute(sql, (sink, limit))))
+    found = map(_delivery, connection.execute(sql, (sink, limit)))
+    return first_fitting(found, MAX_CHARACTERS, lambda delivery: len(delivery.event.body))
 
 
 def lane_heads(
@@ -120,18 +122,6 @@ def _settled_together(result: DeliveryOutcome) -> tuple[str, int, DeliveryState,
     """Return the key by which outcomes are grouped: one statement records a group."""
     delivery = result.delivery
     return delivery.sink, delivery.reminder, result.state, result.answer, result.failing
-
-
-def _fitting(found: Iterable[Delivery]) -> list[Delivery]:
-    """Return the first of `found` whose bodies have at most `MAX_CHARACTERS` in all, but at least one."""
-    taken: list[Delivery] = []
-    size = 0
-    for delivery in found:
-        size += len(delivery.event.body)
-        if taken and size > MAX_CHARACTERS:
-            break
-        taken.append(delivery)
-    return taken
 
 
 def _delivery(row: Sequence[Any]) -> Delivery:
