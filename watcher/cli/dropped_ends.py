@@ -3,14 +3,14 @@
 from datetime import datetime
 
 from watcher.core.deliveries import DeliveryState
-from watcher.core.incidents import BEGUN_BY, incident_of
+from watcher.core.incidents import incident_of
 from watcher.core.model import parse_rfc3339
 from watcher.core.ports import Outbox
 from watcher.core.queries import DeliveryQuery
 from watcher.core.routing import wants_recorded
 from watcher.core.settings import Config
 from watcher.core.state import Incident
-from watcher.delivery.incident_history import end_after
+from watcher.delivery.incident_history import end_of
 from watcher.polling.notified_sinks import only_dropped
 
 
@@ -22,13 +22,13 @@ async def drop_ends(outbox: Outbox, settings: Config, event_id: str, now: dateti
     """
     configured, canceled = {sink.name: sink for sink in settings.sinks}, list[str]()
     for number, problem in await outbox.find(event_id):
-        about = incident_of(problem)
-        end = await end_after(outbox, number, problem.subject, about["id"]) if about else None
-        if problem.type not in BEGUN_BY or end is None:
+        end = await end_of(outbox, number, problem)
+        if end is None:
             continue
         query = DeliveryQuery([DeliveryState.WAITING, DeliveryState.DEAD], event_id=end.id)
         pending = {each.sink for each in await outbox.deliveries(query)}
         owed = [name for name in pending if name not in configured or not wants_recorded(configured[name], end)]
+        about = incident_of(problem)
         incident = Incident(about["id"], parse_rfc3339(about["opened_at"]), ())
         for name in sorted(await only_dropped(outbox, problem.subject, incident, owed)):
             if await outbox.drop(end.id, name, now):

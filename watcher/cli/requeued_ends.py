@@ -3,9 +3,8 @@
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from watcher.core.incidents import BEGUN_BY, incident_of
 from watcher.core.ports import Outbox
-from watcher.delivery.incident_history import end_after
+from watcher.delivery.incident_history import end_of
 
 
 async def requeue_ends(outbox: Outbox, requeued: Mapping[str, Collection[str]], now: datetime) -> int:
@@ -22,9 +21,6 @@ async def requeue_ends(outbox: Outbox, requeued: Mapping[str, Collection[str]], 
     count = 0
     for event_id, sinks in requeued.items():
         for number, problem in await outbox.find(event_id):
-            incident = incident_of(problem).get("id")
-            if problem.type not in BEGUN_BY or incident is None:
-                continue
-            if end := await end_after(outbox, number, problem.subject, incident):
+            if end := await end_of(outbox, number, problem):
                 count += sum([await outbox.requeue([end.id], sink, now) for sink in sinks])
     return count

@@ -125,9 +125,12 @@ async def _later(reader: Reader, subject: str, number: int) -> AsyncIterator[tup
             yield each
 
 
-async def end_after(reader: Reader, number: int, subject: str, incident: str) -> Event | None:
-    """Return the end of an incident that follows the event `number` of its subject; None: it has not ended."""
-    async for _, event, ends in later_steps(reader, subject, number):
+async def end_of(reader: Reader, number: int, problem: Event) -> Event | None:
+    """Return the end of the incident of a problem, the event `number`; None: it has not ended, or there is none."""
+    incident = incident_of(problem).get("id")
+    if problem.type not in BEGUN_BY or incident is None:
+        return None
+    async for _, event, ends in later_steps(reader, problem.subject, number):
         if incident_of(event).get("id") != incident:
             return None
         if ends:
