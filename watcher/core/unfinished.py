@@ -11,8 +11,8 @@ For a sink that was removed meanwhile, the end becomes a dead letter, which is s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from watcher.core.sink_settings import SinkSettings
 
@@ -32,8 +32,7 @@ def commit_shown(event: Event) -> str | None:
     """Return the sha of the commit whose attempt an event reports; None: it reports none, or AWS did not say which."""
     if event.type not in _ENDS | _STEPS:
         return None
-    revision = json.loads(event.body)["data"]["attempt"].get("targetRevision") or {}
-    return revision.get("sha") or None
+    return _sha_in(json.loads(event.body)["data"])
 
 
 def end_is_for(unfinished: Sequence[str], event: Event, sinks: Iterable[SinkSettings]) -> tuple[str, ...]:
@@ -70,5 +69,10 @@ def _is_of_another_commit(event: Event) -> bool:
     data = json.loads(event.body)["data"]
     if not data["new_attempt"]:
         return False
-    commit, before = (data["attempt"].get("targetRevision") or {}).get("sha"), data["previous_attempt"] or {}
-    return not commit or commit != before.get("sha")
+    commit, before = _sha_in(data), data["previous_attempt"] or {}
+    return commit is None or commit != before.get("sha")
+
+
+def _sha_in(data: Mapping[str, Any]) -> str | None:
+    """Return the sha that the attempt in an event's data syncs; None: AWS did not say which."""
+    return (data["attempt"].get("targetRevision") or {}).get("sha") or None
