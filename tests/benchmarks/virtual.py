@@ -13,11 +13,12 @@ from itertools import cycle
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.benchmarks.worlds import syncing
+from tests.support.timelines import advance
 from watcher.core.diff import diff
 from watcher.core.model import SUCCEEDED
 from watcher.polling.rate_limiter import windows
 from watcher.polling.schedule import Lane, Schedule, first_due, next_due
-from watcher.simulator.timeline import advance, datetime_at, initial_state
+from watcher.simulator.timeline import datetime_at, initial_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

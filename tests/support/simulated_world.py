@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tests.support.timelines import advance
 from watcher.core.model import SUCCEEDED, Attempt, Snapshot
 from watcher.simulator import world
 from watcher.simulator.aws_json import key_of
@@ -17,7 +18,6 @@ from watcher.simulator.timeline import (
     Stale,
     Timeline,
     Unsynced,
-    advance,
     initial_state,
 )
 from watcher.simulator.world import CountedWindow, SimulatedTarget

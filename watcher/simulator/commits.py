@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, SyncEvent
+from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED
 from watcher.simulator.inventory import Repository
 from watcher.simulator.subject import Subject
-from watcher.simulator.timeline import NewAttempt, Scene, Status, Timeline
+from watcher.simulator.timeline import NewAttempt, Scene, Status, Timeline, sync_events
 from watcher.sources.codeconnections import REPOSITORY
 
 STAGGER = 0.5
@@ -87,7 +87,7 @@ def repository_timeline(commits: Sequence[Commit], every: float | None = None) -
             Scene(Status(INITIATED), SHORT),
             Scene(Status(IN_PROGRESS), max(commit.distributed - begin - 2 * SHORT, SHORT)),
         )
-        refused = Status(FAILED, events=_events("The repository could not be read", "ERROR"))
+        refused = Status(FAILED, events=sync_events("The repository could not be read", "ERROR"))
         syncs.append(_Sync(begin, shows, Status(SUCCEEDED) if commit.readable else refused))
     return _timeline(syncs, every)
 
@@ -121,12 +121,12 @@ def repository_and_stacks(
 def _sync(stack: Subject, commit: Commit, begin: float) -> _Sync:
     short = min(2.0, commit.takes / 4)
     attempt = NewAttempt(commit=commit.sha, pushed=begin - commit.at)
-    pushed = _events(f"A commit was pushed to {stack.repository}, branch {stack.branch}")
+    pushed = sync_events(f"A commit was pushed to {stack.repository}, branch {stack.branch}")
     shows = (Scene(Status(INITIATED, attempt, pushed), short), Scene(Status(IN_PROGRESS), commit.takes - short))
     if stack.name in commit.failed:
-        outcome = Status(FAILED, events=_events(f"The update of stack {stack.name} failed", "ERROR"))
+        outcome = Status(FAILED, events=sync_events(f"The update of stack {stack.name} failed", "ERROR"))
     else:
-        outcome = Status(SUCCEEDED, events=_events(f"Change set for stack {stack.name} was executed"))
+        outcome = Status(SUCCEEDED, events=sync_events(f"Change set for stack {stack.name} was executed"))
     return _Sync(begin, shows, outcome)
 
 
@@ -146,7 +146,3 @@ def _timeline(syncs: Sequence[_Sync], every: float | None) -> Timeline:
             raise ValueError("the commits take longer than the time after which they come again")
         scenes += [*sync.shows, Scene(sync.outcome, None if until is None else until - sync.end)]
     return Timeline(tuple(scenes), repeat=every is not None)
-
-
-def _events(text: str, kind: str = "INFO") -> tuple[SyncEvent, ...]:
-    return ({"type": kind, "event": text},)

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 
-from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED, SyncEvent
+from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED
 from watcher.simulator.faults import Fault
 from watcher.simulator.inventory import Connection
 from watcher.simulator.scenario import FaultWindow, Scenario
 from watcher.simulator.subject import Blocker, Span, Subject
-from watcher.simulator.timeline import NewAttempt, Scene, Status, Timeline, Unsynced
+from watcher.simulator.timeline import NewAttempt, Scene, Status, Timeline, Unsynced, sync_events
 from watcher.sources.codeconnections import STACK
 from watcher.sources.proton import TEMPLATE
 
@@ -110,25 +110,21 @@ def _attempt(random: Random, subject: Subject, outcome: str, *, stalls: bool = F
         Status(
             INITIATED,
             NewAttempt(commit=sha),
-            _events(f"Commit {sha[:7]} was pushed to {subject.repository}, branch main"),
+            sync_events(f"Commit {sha[:7]} was pushed to {subject.repository}, branch main"),
         ),
         random.uniform(2, 6),
     )
     work = random.uniform(2400, 3600) if stalls else random.uniform(15, 60)
-    yield Scene(Status(IN_PROGRESS, events=_events(f"Fetching {sha[:7]} from GitHub")), work)
+    yield Scene(Status(IN_PROGRESS, events=sync_events(f"Fetching {sha[:7]} from GitHub")), work)
     if outcome == FAILED:
         text = random.choice(TEMPLATE_FAILURES if subject.kind is TEMPLATE else STACK_FAILURES)
         directory = subject.folder().removeprefix("/")
         failure = text.format(directory=directory, name=dict(subject.identity)["name"])
-        yield Scene(Status(FAILED, events=_events(failure, kind="ERROR")), random.uniform(60, 300))
+        yield Scene(Status(FAILED, events=sync_events(failure, kind="ERROR")), random.uniform(60, 300))
     else:
         text = (
             f"Registered a new minor version of {subject.attempt_target}"
             if subject.kind is TEMPLATE
             else f"Change set for stack {subject.attempt_target} was executed"
         )
-        yield Scene(Status(SUCCEEDED, events=_events(text)), random.uniform(60, 420))
-
-
-def _events(text: str, kind: str = "INFO") -> tuple[SyncEvent, ...]:
-    return ({"type": kind, "event": text},)
+        yield Scene(Status(SUCCEEDED, events=sync_events(text)), random.uniform(60, 420))

@@ -58,6 +58,11 @@ class Status:
         return replace(self, new_attempt=self.new_attempt.at_pace(pace)) if self.new_attempt else self
 
 
+def sync_events(text: str, kind: str = "INFO") -> tuple[SyncEvent, ...]:
+    """The one event of an attempt that says `text`."""
+    return ({"type": kind, "event": text},)
+
+
 @dataclass(frozen=True, slots=True)
 class Unsynced:
     """The target exists and never synced: it has no `latestSync`."""
@@ -116,14 +121,6 @@ def initial_state(subject: Subject, timeline: Timeline, epoch: float, moment: fl
     """The state at the beginning of the first scene. `epoch`: moment 0, in seconds since 1970."""
     first = subject.revision(_sha(subject, 0))
     return _enter(subject, timeline, epoch, State(0, moment, snapshot=Snapshot(first, None, None)))
-
-
-def advance(subject: Subject, timeline: Timeline, epoch: float, state: State, moment: float) -> State:
-    """The state at `moment`; `state` itself if nothing changed since."""
-    latest = state
-    for latest in steps(subject, timeline, epoch, state, moment):  # noqa: B007  the last one counts
-        pass
-    return latest
 
 
 def steps(subject: Subject, timeline: Timeline, epoch: float, state: State, moment: float) -> Iterator[State]:

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.timelines import advance
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED
 from watcher.simulator.commits import Commit, repository_and_stacks, repository_timeline, stack_timeline
 from watcher.simulator.inventory import Repository
 from watcher.simulator.subject import Subject, SyncSettings
-from watcher.simulator.timeline import State, Timeline, advance, initial_state, next_change
+from watcher.simulator.timeline import State, Timeline, initial_state, next_change
 from watcher.sources.codeconnections import REPOSITORY, STACK
 
 EPOCH = 1_795_420_800.0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.timelines import advance
 from watcher.core.model import SUCCEEDED
 from watcher.simulator.inventory import Connection, Inventory, Place, Repository
 from watcher.simulator.subject import Blocker, Span, Subject, SyncSettings
-from watcher.simulator.timeline import NewAttempt, Scene, Status, Timeline, advance, initial_state
+from watcher.simulator.timeline import NewAttempt, Scene, Status, Timeline, initial_state
 from watcher.sources.codeconnections import REPOSITORY, STACK
 from watcher.sources.proton import SERVICE_INSTANCE, TEMPLATE
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 
+from tests.support.timelines import advance
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED
 from watcher.simulator.faults import Fault
 from watcher.simulator.subject import Subject
@@ -17,7 +18,6 @@ from watcher.simulator.timeline import (
     Status,
     Timeline,
     Unsynced,
-    advance,
     after_call,
     initial_state,
 )
