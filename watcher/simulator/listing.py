@@ -43,7 +43,7 @@ def listing(api: str, operation: str, name: str, items: Items) -> Operation:
     token, size = f"{spell('next')}Token", f"{spell('max')}Results"
 
     def answer(inventory: Inventory, moment: float, request: Request) -> Fields:
-        number, begin = _parsed(api, operation, request.get(token))
+        number, begin = page_of(api, operation, request.get(token))
         found = items(inventory, moment, request)
         end = begin + min(request.get(size) or MAX_PAGE, inventory.page_size)
         fields: dict[str, Any] = {name: list(found[begin:end])}
@@ -54,16 +54,12 @@ def listing(api: str, operation: str, name: str, items: Items) -> Operation:
     return Operation(answer, token=token)
 
 
-def page_number(api: str, operation: str, token: str | None) -> int:
-    """The number, from 1, of the page that a token asks for.
+def page_of(api: str, operation: str, token: str | None) -> tuple[int, int]:
+    """The number, from 1, of the page that a token asks for, and the index of its first item.
 
     Raises:
         ApiError: no listing of this operation returned the token.
     """
-    return _parsed(api, operation, token)[0]
-
-
-def _parsed(api: str, operation: str, token: str | None) -> tuple[int, int]:
     if token is None:
         return 1, 0
     try:

@@ -9,7 +9,7 @@ from watcher.core.kinds import Kind
 from watcher.simulator import codeconnections, proton, sqs
 from watcher.simulator.aws_json import SERVICES, key_of, model
 from watcher.simulator.inventory import Inventory
-from watcher.simulator.listing import Operation, Request, page_number
+from watcher.simulator.listing import Operation, Request, page_of
 from watcher.simulator.subject import Subject
 from watcher.sources.codeconnections import REPOSITORY, STACK
 from watcher.sources.proton import REPOSITORY as PROTON_REPOSITORY
@@ -59,7 +59,7 @@ def requested_page(api: str, operation: str, request: Request) -> int:
         ApiError: its token is not valid.
     """
     found = LISTINGS.get((api, operation))
-    return page_number(api, operation, request.get(found.token)) if found and found.token else 1
+    return page_of(api, operation, request.get(found.token))[0] if found and found.token else 1
 
 
 def synced_from(kind: Kind, inventory: Inventory, moment: float, request: Request) -> list[Subject]:
