@@ -101,7 +101,7 @@ class Inventory:
         for subject in subjects:
             # One of this account and region alone counts more than one of every account or region.
             other = self.subjects.get(subject.key)
-            if subject.is_in(*place) and (other is None or _closeness(subject) > _closeness(other)):
+            if _is_in(subject, place) and (other is None or _closeness(subject) > _closeness(other)):
                 self.subjects[subject.key] = subject
         stacks = [subject for subject in self.subjects.values() if subject.kind is STACK]
         implied = [
@@ -139,7 +139,7 @@ class Inventory:
         return self.connections[repository.connection].arn(self.place)
 
 
-def _is_in(each: Repository | Connection, place: Place) -> bool:
+def _is_in(each: Subject | Repository | Connection, place: Place) -> bool:
     return each.account in (None, place.account) and each.region in (None, place.region)
 
 

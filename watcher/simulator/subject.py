@@ -125,10 +125,6 @@ class Subject:
             return common | {"ownerId": owner, "repositoryName": name, "providerType": self.provider}
         return common | {"repositoryName": f"{owner}/{name}", "repositoryProvider": self.proton_provider}
 
-    def is_in(self, account: str, region: str) -> bool:
-        """Whether it exists in this account and region."""
-        return self.account in (None, account) and self.region in (None, region)
-
     def exists(self, moment: float) -> bool:
         return not any(moment in span for span in self.absent)
 
