@@ -16,7 +16,7 @@ from watcher.simulator.git_events import FORMS, QueueSettings
 from watcher.simulator.inventory import ACCOUNT, Connection, Repository
 from watcher.simulator.life_models import AccountNumber, Entry, SpanEntry, one_word_of
 from watcher.simulator.subject import Subject
-from watcher.simulator.target_models import LinkedStack, Provider
+from watcher.simulator.target_models import LinkedStack, Provider, Sourced
 from watcher.simulator.timeline import Timeline
 from watcher.sources.codeconnections import REPOSITORY
 
@@ -55,14 +55,10 @@ class _Commit(Entry):
     readable: Boolean = True
 
 
-class RepositoryEntry(Entry):
+class RepositoryEntry(Sourced):
     """A branch of a linked repository, its commits, and the stacks whose syncs these start."""
 
     name: Plain
-    branch: Plain = "main"
-    account: AccountNumber | None = None
-    region: Region | None = None
-    provider: Provider = "GitHub"
     connection: Plain = "github"
     link: Annotated[str, _LINK] | None = None
     absent: tuple[Sound[SpanEntry], ...] = ()
@@ -76,16 +72,7 @@ class RepositoryEntry(Entry):
 
     def subjects(self) -> list[Subject]:
         """Its stacks."""
-        return [
-            each.subject_of(
-                account=self.account,
-                region=self.region,
-                repository=self.name,
-                branch=self.branch,
-                provider=self.provider,
-            )
-            for each in self.stacks
-        ]
+        return [each.subject_of(self, self.name) for each in self.stacks]
 
     def timelines(self) -> Iterator[tuple[Subject, Timeline]]:
         """The branch and its stacks, with their timelines."""

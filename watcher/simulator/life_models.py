@@ -129,19 +129,18 @@ def entry_of_life(value: Any, info: ValidationInfo) -> Any:
         raise PydanticOmit from None
 
 
-class Window(_Faulty):
+class Window(_Faulty, SpanEntry):
     """A fault of one target, which hides its sync status or the answer of another operation."""
 
-    begin: Duration = Field(default=0.0, alias="from")
     after: Count = 0
     operation: Annotated[Plain, one_word_of(OPERATION_NAMES)] | None = None
 
     def window(self, **narrowed: Any) -> FaultWindow:
-        end = float("inf") if self.seconds is None else self.begin + self.seconds
+        span = self.span()
         return FaultWindow(
             Fault(self.fault, self.at),
-            begin=self.begin,
-            end=end,
+            begin=span.begin,
+            end=span.end,
             after=self.after,
             calls=self.calls,
             operation=self.operation,

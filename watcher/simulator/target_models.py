@@ -45,6 +45,15 @@ class _Move(Entry):
     branch: Plain
 
 
+class Sourced(Entry):
+    """Where something exists, and the provider and the branch that it is synced from."""
+
+    account: AccountNumber | None = None
+    region: Region | None = None
+    branch: Plain = "main"
+    provider: Provider = "GitHub"
+
+
 class Synced(Entry):
     """Something that is synced from a repository, wherever the repository is written."""
 
@@ -59,8 +68,8 @@ class Synced(Entry):
     blockers: tuple[Sound[_Blocker], ...] = ()
     faults: tuple[Sound[Window], ...] = ()
 
-    def subject_of(self, **repository: Any) -> Subject:
-        """The target; `repository`: the fields of `Subject` that say what it is synced from, and where it exists."""
+    def subject_of(self, source: Sourced, repository: str, *, synced: bool = True) -> Subject:
+        """The target, which is synced from this repository (`owner/name`)."""
         settings = SyncSettings(
             self.config_file,
             self.role_arn,
@@ -71,11 +80,16 @@ class Synced(Entry):
         return Subject(
             self.kind,
             tuple((part.name, getattr(self, part.name)) for part in self.kind.identity),
-            directory=self.directory,
-            settings=settings,
+            source.region,
+            repository,
+            source.branch,
+            source.provider,
+            self.directory,
+            source.account,
+            settings,
             absent=tuple(each.span() for each in self.absent),
             blockers=tuple(each.blocker() for each in self.blockers),
-            **repository,
+            synced=synced,
         )
 
 
@@ -85,15 +99,11 @@ class LinkedStack(Synced):
     name: Annotated[str, _STACK_NAME]
 
 
-class _Target(Synced):
+class _Target(Synced, Sourced):
     """A target with a life of its own."""
 
     life: Life = ()
-    account: AccountNumber | None = None
-    region: Region | None = None
     repository: Plain = "example-org/infrastructure"
-    branch: Plain = "main"
-    provider: Provider = "GitHub"
     repeat: Boolean = False
 
     @property
@@ -102,14 +112,7 @@ class _Target(Synced):
         return True
 
     def subject(self) -> Subject:
-        return self.subject_of(
-            account=self.account,
-            region=self.region,
-            repository=self.repository,
-            branch=self.branch,
-            provider=self.provider,
-            synced=self.is_synced,
-        )
+        return self.subject_of(self, self.repository, synced=self.is_synced)
 
     def timeline(self) -> Timeline:
         if not self.is_synced:
