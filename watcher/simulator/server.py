@@ -5,7 +5,6 @@ Like AWS it reads only headers and body; the path may be any.
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 import struct
 import time
@@ -17,6 +16,7 @@ from uuid import uuid4
 import structlog
 from aiohttp import web
 
+from watcher.config.listen_address import is_loopback
 from watcher.errors import ServiceUnreachable, UsageError
 from watcher.simulator import aws_json, credentials
 from watcher.simulator.faults import Reply, Transmission, error_reply
@@ -70,7 +70,7 @@ class Simulator:
             UsageError: `host` is not on loopback.
             ServiceUnreachable: the port is not available.
         """
-        if host != "localhost" and not _is_loopback(host):
+        if not is_loopback(host):
             raise UsageError(f"the simulated AWS listens on loopback only, not on {host!r}; use 127.0.0.1")
         self._stopping = asyncio.Event()
         # A client that disconnects cancels its request, which may hang.
@@ -194,13 +194,6 @@ def _is_cbor(request: web.BaseRequest) -> bool:
         or headers.get("smithy-protocol") == "rpc-v2-cbor"
         or (request.path.startswith("/service/") and "/operation/" in request.path)
     )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _reset(request: web.BaseRequest) -> None:
