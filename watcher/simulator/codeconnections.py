@@ -14,21 +14,19 @@ API = "codeconnections"
 
 
 def _connections(inventory: Inventory, moment: float, request: Request) -> list[Fields]:
-    found: list[Fields] = []
-    for each in inventory.connections.values():
-        if each.provider != request.get("ProviderTypeFilter", each.provider):
-            continue
-        if each.host != request.get("HostArnFilter", each.host):
-            continue
-        fields = {
+    return [
+        {
             "connectionName": each.name,
             "connectionArn": each.arn(inventory.place),
             "providerType": each.provider,
             "ownerAccountId": each.owner or inventory.place.account,
             "connectionStatus": each.status_at(moment),
+            **({"hostArn": each.host} if each.host else {}),
         }
-        found.append(fields | ({"hostArn": each.host} if each.host else {}))
-    return found
+        for each in inventory.connections.values()
+        if each.provider == request.get("ProviderTypeFilter", each.provider)
+        and each.host == request.get("HostArnFilter", each.host)
+    ]
 
 
 def _repository_links(inventory: Inventory, moment: float, _: Request) -> list[Fields]:

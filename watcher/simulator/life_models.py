@@ -155,6 +155,3 @@ class WideWindow(Window):
     api: Annotated[Plain, one_word_of(tuple(dict.fromkeys(SERVICES.values())))] | None = None
     region: Region | None = None
     page: Count | None = None
-
-    def wide(self) -> FaultWindow:
-        return self.window(account=self.account, api=self.api, region=self.region, page=self.page)

@@ -94,27 +94,24 @@ def _source(subject: Subject, moment: float) -> dict[str, str]:
 
 
 def _service_instances(inventory: Inventory, moment: float, request: Request) -> list[Fields]:
-    found: list[Fields] = []
-    for each in inventory.of_kind(SERVICE_INSTANCE, moment):
-        service = dict(each.identity)["service"]
-        if service != request.get("serviceName", service):
-            continue
-        found.append(
-            {
-                "arn": _arn(inventory, f"service/{service}/service-instance/{each.name}"),
-                "name": each.name,
-                "serviceName": service,
-                "environmentName": "production",
-                "templateName": service,
-                "templateMajorVersion": "1",
-                "templateMinorVersion": "0",
-                "deploymentStatus": SUCCEEDED,
-                "createdAt": round(inventory.epoch, 3),
-                "lastDeploymentAttemptedAt": round(inventory.epoch, 3),
-                "lastDeploymentSucceededAt": round(inventory.epoch, 3),
-            }
-        )
-    return found
+    return [
+        {
+            "arn": _arn(inventory, f"service/{service}/service-instance/{each.name}"),
+            "name": each.name,
+            "serviceName": service,
+            "environmentName": "production",
+            "templateName": service,
+            "templateMajorVersion": "1",
+            "templateMinorVersion": "0",
+            "deploymentStatus": SUCCEEDED,
+            "createdAt": round(inventory.epoch, 3),
+            "lastDeploymentAttemptedAt": round(inventory.epoch, 3),
+            "lastDeploymentSucceededAt": round(inventory.epoch, 3),
+        }
+        for each in inventory.of_kind(SERVICE_INSTANCE, moment)
+        for service in [dict(each.identity)["service"]]
+        if service == request.get("serviceName", service)
+    ]
 
 
 def _blocker_summary(inventory: Inventory, moment: float, request: Request) -> Fields:

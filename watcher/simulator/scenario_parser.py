@@ -124,4 +124,4 @@ class _Scenario(Entry):
             for window in entry.faults:
                 yield window.window(key=subject.key, region=subject.region, account=subject.account)
         for wide in self.faults:
-            yield wide.wide()
+            yield wide.window(account=wide.account, api=wide.api, region=wide.region, page=wide.page)
