@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.contract.conftest import NOW, after, sent
 from tests.contract.test_replay import NETWORK, OUT, Daemon
-from watcher.cli.dropped_ends import drop_ends
+from watcher.cli.incident_ends import drop_ends
 from watcher.core.deliveries import DeliveryState
 from watcher.core.event_types import Severity
 from watcher.core.model import FAILED, SUCCEEDED

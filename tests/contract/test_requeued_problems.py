@@ -9,7 +9,7 @@ import pytest
 from tests.contract.conftest import after, refused, sent
 from tests.contract.test_dropped_problems import outbox_of
 from tests.contract.test_replay import OUT, Daemon
-from watcher.cli.requeued_ends import requeue_ends
+from watcher.cli.incident_ends import requeue_ends
 from watcher.core.deliveries import DeliveryState, Limits
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.core.queries import DeliveryQuery

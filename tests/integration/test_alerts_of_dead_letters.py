@@ -17,7 +17,7 @@ from tests.support.incidents import FAILED_AGAIN, FAILED_EVENT, MENDED, RETRIED,
 from tests.support.slack_workspace import Workspace, answer
 from tests.support.tasks import running
 from tests.support.waiting import until
-from watcher.cli.requeued_ends import requeue_ends
+from watcher.cli.incident_ends import requeue_ends
 from watcher.core.deliveries import DeliveryState
 from watcher.core.model import FAILED, SUCCEEDED
 from watcher.core.ports import Entry

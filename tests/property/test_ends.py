@@ -24,7 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from tests.property.outside import START, Clock, CrashError, polls_all, sends_all
 from tests.support.ends_oracle import PROBLEMS, QUIET, MisroutedError, Receivers, is_end_of, judge
 from watcher.app.sink_changes import SinkChanges
-from watcher.cli.dropped_ends import drop_ends
+from watcher.cli.incident_ends import drop_ends
 from watcher.core.by_hand import NOTHING_BY_HAND
 from watcher.core.deliveries import DeliveryState, Limits, SendOutcome, Verdict
 from watcher.core.event_types import Severity

@@ -128,7 +128,7 @@ async def requeue(settings: Config, ids: Sequence[str], sink: str | None) -> tup
     Raises:
         UsageError: one of the events has no dead letter; then nothing is changed.
     """
-    from watcher.cli.requeued_ends import requeue_ends  # noqa: PLC0415  it loads what `--help` does not need
+    from watcher.cli.incident_ends import requeue_ends  # noqa: PLC0415  it loads what `--help` does not need
 
     async with opened(outbox_for(settings.state)) as outbox:
         _selected_sinks(settings, await outbox.counts(), sink)
@@ -147,7 +147,7 @@ async def drop_deliveries(settings: Config, event_id: str, sink: str | None) -> 
     Raises:
         UsageError: the event has none.
     """
-    from watcher.cli.dropped_ends import drop_ends  # noqa: PLC0415  it loads what `--help` does not need
+    from watcher.cli.incident_ends import drop_ends  # noqa: PLC0415  it loads what `--help` does not need
 
     async with opened(outbox_for(settings.state)) as outbox:
         _selected_sinks(settings, await outbox.counts(), sink)

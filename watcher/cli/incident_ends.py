@@ -1,5 +1,6 @@
-"""Cancels the end of an incident for the sinks from which an operator dropped all problems of it."""
+"""Requeues or cancels the ends of incidents with the problems that an operator requeues or drops."""
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from watcher.core.deliveries import DeliveryState
@@ -12,6 +13,25 @@ from watcher.core.settings import Config
 from watcher.core.state import Incident
 from watcher.delivery.incident_history import end_of
 from watcher.polling.notified_sinks import only_dropped
+
+
+async def requeue_ends(outbox: Outbox, requeued: Mapping[str, Collection[str]], now: datetime) -> int:
+    """Requeue the dead-lettered ends of the incidents of requeued problems; return how many.
+
+    A sink that is sent a problem of an incident that is over would show it as open for ever if its end stayed a dead
+    letter.
+
+    Args:
+        outbox: has the dead letters.
+        requeued: the sinks to which an event is sent again, by its id.
+        now: the time of the change.
+    """
+    count = 0
+    for event_id, sinks in requeued.items():
+        for number, problem in await outbox.find(event_id):
+            if end := await end_of(outbox, number, problem):
+                count += sum([await outbox.requeue([end.id], sink, now) for sink in sinks])
+    return count
 
 
 async def drop_ends(outbox: Outbox, settings: Config, event_id: str, now: datetime) -> list[str]:
