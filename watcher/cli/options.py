@@ -37,10 +37,7 @@ def _config_of_group(context: click.Context, _: click.Parameter, value: str | No
 
 
 def _seconds(_: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    try:
-        return None if value is None else parse_duration(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint=parameter.opts[0]) from None
+    return None if value is None else given(parameter.opts[0], parse_duration, value)
 
 
 config_option = click.option(

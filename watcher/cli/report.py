@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from watcher.cli.options import config_option, duration_option, examples, json_option, load_config, print_note
+from watcher.cli.options import config_option, duration_option, examples, given, json_option, load_config, print_note
 from watcher.cli.output.console import print_json
 from watcher.cli.output.report import print_csv, print_report
 from watcher.cli.running import liveness_of, opened, run_to_end
@@ -14,13 +14,6 @@ from watcher.stores import reader_for
 from watcher.util.units import format_duration
 
 
-def _grouping(_: click.Context, __: click.Parameter, value: str) -> Grouping:
-    try:
-        return grouping(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--by") from None
-
-
 @click.command(
     epilog=examples("watcher report --since 90d --by label:team", "watcher report --csv > syncs.csv"),
 )
@@ -28,7 +21,8 @@ def _grouping(_: click.Context, __: click.Parameter, value: str) -> Grouping:
 @duration_option(
     "--since", "since", "Only what happened within this time, such as 7d. Default: 30d; at most 400d are kept."
 )
-@click.option("--by", "group_of", metavar="target|label:KEY", default="target", show_default=True, callback=_grouping,
+@click.option("--by", "group_of", metavar="target|label:KEY", default="target", show_default=True,
+              callback=lambda _, __, value: given("--by", grouping, value),
               help="A line for each target, or for each value of a label.")  # fmt: skip
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of a table.")

@@ -63,7 +63,8 @@ def route(
     else:
         print_table(_table(routed))
         _print_messages(question, routed)
-    if settings.discover and _may_be_found(question, settings) and any(each.labels for each in settings.sinks):
+    may_be_found = isinstance(subject, Target) and subject.id not in settings.targets_by_id
+    if settings.discover and may_be_found and any(each.labels for each in settings.sinks):
         print_note("labels that a rule of `discover` gives to a target are not known here; give them with --label")
     return 0
 
@@ -80,10 +81,6 @@ def _subject(text: str, settings: Config) -> Target | EndpointKey:
         if similar := [each for each in settings.targets_by_id if each.endswith(f"/{text}")][:3]:
             raise ValueError(f"{text!r} is not a whole id; did you mean {' or '.join(similar)}?") from None
         raise
-
-
-def _may_be_found(question: Question, settings: Config) -> bool:
-    return isinstance(question.subject, Target) and question.subject_id not in settings.targets_by_id
 
 
 def _label(text: str) -> tuple[str, str]:

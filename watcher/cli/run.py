@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import click
 
 from watcher.app.build import build
+from watcher.app.lifecycle import Task
 from watcher.cli.configuration import read_config
 from watcher.cli.options import config_option, examples, verbose_option, working_directory
 from watcher.cli.remote_config import DaemonConfig
@@ -61,9 +61,7 @@ def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool)
             reloader.ask()
 
         _on_hangup(asyncio.get_running_loop(), hangup)
-        beside: list[Callable[[], Coroutine[Any, Any, None]]] = [
-            partial(reloader.run, first.document, first.fault, first.kept_at)
-        ]
+        beside: list[Task] = [partial(reloader.run, first.document, first.fault, first.kept_at)]
         if keeper is not None:
             reloader.loaded = keeper.keep
             beside.append(keeper.run)
