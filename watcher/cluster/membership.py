@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
-import structlog
-
 from watcher.cluster.lease_keeper import LeaseKeeper, Tenure
 from watcher.core.model import EndpointKey
 from watcher.core.settings import Config
@@ -23,8 +21,6 @@ from watcher.polling.manager import PollerManager
 from watcher.polling.recorder import Recorder
 from watcher.polling.removals import forget_removed
 
-log = structlog.get_logger()
-
 SENDING_SECONDS = 5.0
 """How long deliveries under way are waited for before their shard is released: after that they are repeated."""
 
@@ -32,19 +28,15 @@ SHARED_GRACE_SECONDS = 2.0
 """How long the last deliveries may take at the end, when another daemon continues with the rest."""
 
 
-async def _nothing() -> None:
-    """Do nothing."""
-
-
 @dataclass(frozen=True, slots=True)
 class GainSteps:
     """What other parts of the daemon do when it gains shards."""
 
-    refresh: Callable[[], Awaitable[None]] = _nothing
+    refresh: Callable[[], Awaitable[None]]
     """Brings the targets that other daemons discovered into the configuration."""
-    leaving: Callable[[], Collection[str]] = frozenset
+    leaving: Callable[[], Collection[str]]
     """Returns the targets that a listing removed, and that are forgotten when this was reported."""
-    catch_up: Callable[[], Awaitable[None]] = _nothing
+    catch_up: Callable[[], Awaitable[None]]
     """Does for the loaded states what the start of a daemon, or a reload, does about its sinks."""
 
 
@@ -60,7 +52,7 @@ class Membership:
         recorder: Recorder,
         relay: Relay,
         *,
-        steps: GainSteps | None = None,
+        steps: GainSteps,
     ) -> None:
         """`tenure`: the one by which the store hands out deliveries; `config` returns the one in force."""
         self.held: frozenset[int] = frozenset()
@@ -70,7 +62,7 @@ class Membership:
         self._polling = polling
         self._recorder = recorder
         self._relay = relay
-        self._steps = steps or GainSteps()
+        self._steps = steps
         me = uuid4().hex
         self.keeper = LeaseKeeper(me, shards.leases(me), self, tenure, count=shards.count, term=shards.term)
 

@@ -70,6 +70,13 @@ class Sharded(MemoryStore):
         self.loaded.discard(shard)
 
 
+async def _nothing() -> None:
+    pass
+
+
+NO_STEPS = GainSteps(_nothing, frozenset, _nothing)
+
+
 class House:
     """A watcher of two accounts, one shard each, without its leases."""
 
@@ -82,7 +89,7 @@ class House:
         nothing = replace(self.config, targets=())
         self.polling = PollerManager(nothing, Sessions(), self.recorder)
         self.membership = Membership(
-            self.store, Tenure(clock), lambda: self.config, self.polling, self.recorder, self.relay
+            self.store, Tenure(clock), lambda: self.config, self.polling, self.recorder, self.relay, steps=NO_STEPS
         )
 
     def polled(self) -> set[str]:
@@ -244,7 +251,7 @@ async def test_what_others_have_discovered_is_known_before_anything_is_forgotten
 
     membership = Membership(
         house.store, Tenure(SystemClock()), lambda: house.config, house.polling, house.recorder, house.relay,
-        steps=GainSteps(refresh),
+        steps=replace(NO_STEPS, refresh=refresh),
     )  # fmt: skip
     await house.store.commit([Entry(GONE, Record(sequence=4))], NOW)
     await membership.gain([PROD])
@@ -263,7 +270,7 @@ async def test_what_sinks_are_owed_is_requeued_before_a_gained_shard_counts_as_h
 
     membership = Membership(
         house.store, Tenure(SystemClock()), lambda: house.config, house.polling, house.recorder, house.relay,
-        steps=GainSteps(catch_up=catch_up),
+        steps=replace(NO_STEPS, catch_up=catch_up),
     )  # fmt: skip
     with pytest.raises(StoreError):
         await membership.gain([PROD])
