@@ -201,7 +201,7 @@ async def test_forgotten_credentials_are_loaded_again_at_the_next_call(
     async with watching(simulator) as watch:
         await watch.polls(1)
         aws_config(keys.format("OTHER", "other-secret"))
-        watch.app.forget_credentials()
+        watch.app.sessions.drop()
         await watch.until(lambda: simulator.calls[-1].access_key == "OTHER")
         assert watch.caught.events == []
 

@@ -19,10 +19,11 @@ from watcher.delivery.maintenance import Maintenance
 from watcher.delivery.relay import Relay
 from watcher.observability.metrics import Metrics
 from watcher.observability.observer import Observer, Observers
-from watcher.polling.by_hand import read_by_hand
+from watcher.polling.by_hand import READ_SECONDS, READ_TABLE_SECONDS, follow_by_hand, read_by_hand
 from watcher.polling.digests import DigestRecorder
 from watcher.polling.hint_readers import HintReaders
 from watcher.polling.manager import PollerManager
+from watcher.polling.mute_ends import release_held
 from watcher.polling.recorder import Recorder
 from watcher.stores import reader_for, store_for
 from watcher.util.clock import SystemClock
@@ -84,6 +85,18 @@ def build(
     maintenance = Maintenance(daemon, store, relay)
     heartbeat = HeartbeatSender(daemon, metrics.backlogs, metrics.heartbeats)
     digests = DigestRecorder(daemon, recorder, daemon.mine)
+    seconds = READ_TABLE_SECONDS if store.late else READ_SECONDS
+    tasks = (
+        maintenance.prune,
+        maintenance.mark_alive,
+        maintenance.remind,
+        maintenance.resend,
+        heartbeat.run,
+        digests.run,
+        hints.run,
+        partial(follow_by_hand, store, recorder, seconds),
+        partial(release_held, recorder, lambda: daemon.config),
+    )
     return App(
         daemon,
         store,
@@ -91,9 +104,7 @@ def build(
         sessions,
         discovery,
         changes,
-        maintenance,
-        heartbeat,
-        digests,
+        tasks,
         observer,
         metrics,
         hub,

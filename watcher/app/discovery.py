@@ -63,11 +63,7 @@ class Discovery:
         daemon = self._daemon()
         self.listings = await self._store.listings()
         await self._store.forget_listings(self.adopt(daemon.config))
-        daemon.watch(self.configured(daemon.config))
-
-    def configured(self, config: Config) -> Config:
-        """Return a configuration with what its rules select from the present listings."""
-        return discovered(config, self.listings)
+        daemon.watch(discovered(daemon.config, self.listings))
 
     def adopt(self, config: Config) -> Collection[ListingKey]:
         """Continue with the rules of another configuration; returns the listings that are not needed any more.

@@ -19,16 +19,13 @@ from watcher.app.store_retries import StoppedError, start_with_retries
 from watcher.app.view import RunningDaemon
 from watcher.aws.sessions import Sessions
 from watcher.config.reloader import AT_START, ReloadStatus, difference
+from watcher.core.discovery import discovered
 from watcher.core.ports import Reader, Store
 from watcher.core.settings import Config
-from watcher.delivery.heartbeat import HeartbeatSender
-from watcher.delivery.maintenance import Maintenance
 from watcher.errors import StoreError
 from watcher.observability.metrics import Metrics
 from watcher.observability.observer import Observers
-from watcher.polling.by_hand import READ_SECONDS, READ_TABLE_SECONDS, follow_by_hand, read_by_hand
-from watcher.polling.digests import DigestRecorder
-from watcher.polling.mute_ends import release_held
+from watcher.polling.by_hand import read_by_hand
 from watcher.polling.removals import forget_removed, removal_entries
 from watcher.web.server import WebServer
 from watcher.web.stream import Hub
@@ -54,9 +51,8 @@ class App:
     sessions: Sessions
     discovery: Discovery
     sink_changes: SinkChanges
-    maintenance: Maintenance
-    heartbeat: HeartbeatSender
-    digests: DigestRecorder
+    tasks: Sequence[Task]
+    """What is done beside recording, polling and delivering; each task runs until it is cancelled."""
     observers: Observers
     metrics: Metrics
     hub: Hub
@@ -92,7 +88,7 @@ class App:
             return await self._apply(config)
 
     async def _apply(self, config: Config) -> tuple[str, ...]:
-        before, config = self.view.config, self.discovery.configured(config)
+        before, config = self.view.config, discovered(config, self.discovery.listings)
         change = difference(before, config)
         coming = self.sink_changes.build(change)  # first: what cannot be made refuses the whole configuration
         if config.http != before.http:
@@ -118,10 +114,6 @@ class App:
             consequence = "these keys keep their old values until watcher is restarted"
             log.warning("config.restart_required", keys=change.restart_for, consequence=consequence)
         return change.restart_for
-
-    def forget_credentials(self) -> None:
-        """Forget all profiles and credentials; each account loads them again at its next call."""
-        self.sessions.drop()
 
     def reloaded(self, status: ReloadStatus) -> None:
         """Show the outcome of a reload."""
@@ -158,25 +150,12 @@ class App:
 
     async def _supervise(self, stop: asyncio.Event, beside: Sequence[Task]) -> None:
         """Run all tasks until one ends; then stop polling, deliver what is due, and end the others."""
-        membership, maintenance = self._membership, self.maintenance
+        membership = self._membership
         recording = asyncio.create_task(self.recorder.run(), name="recorder")
         relaying = asyncio.create_task(self.relay.run(), name="relay")
         polling = asyncio.create_task(self.polling.run(), name="polling")
         stopping = asyncio.create_task(stop.wait(), name="stop")
-        periodic = (
-            maintenance.prune,
-            maintenance.mark_alive,
-            maintenance.remind,
-            maintenance.resend,
-            self.heartbeat.run,
-            self.digests.run,
-        )
-        releasing: Task = partial(release_held, self.recorder, lambda: self.view.config)
-        seconds = READ_TABLE_SECONDS if self.store.late else READ_SECONDS
-        following: Task = partial(follow_by_hand, self.store, self.recorder, seconds)
-        others = [
-            asyncio.create_task(each()) for each in (*periodic, following, releasing, self.view.hints.run, *beside)
-        ]
+        others = [asyncio.create_task(each()) for each in (*self.tasks, *beside)]
         sharing = [] if membership is None else [self.discovery.keep_fresh(), membership.keeper.run()]
         leases = [asyncio.create_task(each, name="leases") for each in sharing]
         tasks = (recording, relaying, polling, stopping, *others, *leases)

@@ -57,7 +57,7 @@ def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool)
         reloader = Reloader(found.source(), read_config, app.apply, app.reloaded, clock)
 
         def hangup() -> None:
-            app.forget_credentials()
+            app.sessions.drop()
             reloader.ask()
 
         _on_hangup(asyncio.get_running_loop(), hangup)
