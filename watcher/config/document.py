@@ -126,6 +126,8 @@ def _read_either(name: str, cwd: Path, origin: str) -> Document:
         raise _fault(name, f"there is no *{ENDING} in this directory ({origin}); write one, or name another directory")
     parts: list[Document] = []
     for each in names:
+        if not (cwd / name / each).is_file() and (cwd / name / each).exists():  # opening a named pipe may never end
+            raise _fault(f"{name.rstrip('/')}/{each}", f"not a regular file (in the directory {origin}); move it away")
         parts.append(read(f"{name.rstrip('/')}/{each}", cwd, f"in the directory {origin}"))
         if sum(len(part.text) for part in parts) > MAX_BYTES:
             raise _fault(name, f"the *{ENDING} in this directory are larger than 4 MiB in all; is it the right one?")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,13 @@ def test_the_faults_of_all_files_are_found_and_only_those_of_syntax_where_there_
     assert [fault.partition(": ")[0] for fault in faults(written(folder, c="stacks: [\n"))] == [
         "conf/c.yaml:2:1", "conf/d.yaml:1:1",
     ]  # fmt: skip
+
+
+def test_a_pipe_in_a_directory_is_refused_and_not_opened(folder: Path) -> None:
+    written(folder, a=SETTINGS)
+    os.mkfifo(folder / "b.yaml")
+    with pytest.raises(ConfigError, match=r"^conf/b.yaml:1:1: not a regular file \(in the directory .*; move it away$"):
+        written(folder)
 
 
 def test_a_directory_whose_files_are_empty_is_reported_as_a_whole(folder: Path) -> None:
