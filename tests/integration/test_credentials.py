@@ -262,6 +262,7 @@ async def test_a_command_that_fails_says_so(
 
 
 MISSING, CA = "No such file or directory", "InvalidCABundle"
+RETRIEVAL, SPECIAL = "CredentialRetrievalError", "not a regular file"
 
 
 @pytest.mark.parametrize(
@@ -270,10 +271,17 @@ MISSING, CA = "No such file or directory", "InvalidCABundle"
         ("AWS_CA_BUNDLE", "missing", CA, MISSING),
         ("AWS_CA_BUNDLE", "no-certificate", CA, "not a file of PEM certificates"),
         ("REQUESTS_CA_BUNDLE", "missing", CA, MISSING),
-        ("AWS_WEB_IDENTITY_TOKEN_FILE", "missing", "CredentialRetrievalError", MISSING),
-        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "missing", "CredentialRetrievalError", MISSING),
+        ("AWS_CA_BUNDLE", "pipe", CA, SPECIAL),
+        ("REQUESTS_CA_BUNDLE", "pipe", CA, SPECIAL),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "missing", RETRIEVAL, MISSING),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "pipe", RETRIEVAL, SPECIAL),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "binary", RETRIEVAL, "not a text in UTF-8"),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "missing", RETRIEVAL, MISSING),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "pipe", RETRIEVAL, SPECIAL),
         ("AWS_CONFIG_FILE", "missing", "NoCredentials", MISSING),
+        ("AWS_CONFIG_FILE", "pipe", "NoCredentials", SPECIAL),
         ("AWS_SHARED_CREDENTIALS_FILE", "missing", "NoCredentials", MISSING),
+        ("AWS_SHARED_CREDENTIALS_FILE", "pipe", "NoCredentials", SPECIAL),
     ],
 )
 async def test_a_file_that_a_variable_names_is_named_with_it(
@@ -294,8 +302,10 @@ async def test_a_file_that_a_variable_names_is_named_with_it(
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """Without keys, and with a file that is no certificate in the folder HERE."""
+    """Without keys, and with a file that is no certificate, one that is no text, and a pipe in the folder HERE."""
     (tmp_path / "no-certificate").write_text("no certificate")
+    (tmp_path / "binary").write_bytes(b"\xd0\xff")
+    os.mkfifo(tmp_path / "pipe")
     monkeypatch.setenv("HERE", str(tmp_path))
     for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "AWS_ACCESS_KEY_ID"):
         monkeypatch.delenv(name, raising=False)

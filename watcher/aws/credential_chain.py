@@ -12,7 +12,9 @@ from aiobotocore.config import AioConfig
 from aiobotocore.credentials import (
     AioAssumeRoleCredentialFetcher,
     AioAssumeRoleProvider,
+    AioAssumeRoleWithWebIdentityProvider,
     AioCanonicalNameCredentialSourcer,
+    AioContainerProvider,
     AioCredentialResolver,
     AioDeferredRefreshableCredentials,
     AioEnvProvider,
@@ -24,6 +26,7 @@ from aiobotocore.utils import create_nested_client
 
 from watcher.aws import credential_process
 from watcher.aws.http_session import BoundedSession
+from watcher.aws.profiles import read_token, refuse_special
 from watcher.core.settings import Account
 from watcher.errors import EndpointUnreadable
 
@@ -47,14 +50,33 @@ class Chain(AioCredentialResolver):  # type: ignore[misc]  # aiobotocore has no 
         return None
 
 
+class _Container(AioContainerProvider):  # type: ignore[misc]  # the same
+    """The container's credentials server, with a token from a regular file only."""
+
+    def _build_headers(self) -> Any:
+        if (path := self._environ.get(self.ENV_VAR_AUTH_TOKEN_FILE)) is not None:
+            refuse_special(path)
+        return super()._build_headers()
+
+
 class _Profiles(AioProfileProviderBuilder):  # type: ignore[misc]  # the same
-    """The providers of one profile, with a `credential_process` that is limited in time and output."""
+    """The providers of one profile: a `credential_process` is limited in time and output, a token is a regular file."""
 
     def providers(self, profile_name: str, *args: Any, **kwargs: Any) -> list[Any]:
         bounded = AioProcessProvider(
             profile_name, lambda: self._session.full_config, popen=partial(credential_process.start, profile_name)
         )
         return _with(super().providers(profile_name, *args, **kwargs), bounded)
+
+    def _create_web_identity_provider(self, profile_name: str, disable_env_vars: bool) -> Any:  # noqa: FBT001  botocore's
+        return AioAssumeRoleWithWebIdentityProvider(
+            lambda: self._session.full_config,
+            partial(create_nested_client, self._session, region_name=self._region_name),
+            profile_name,
+            cache=self._cache,
+            disable_env_vars=disable_env_vars,
+            token_loader_cls=lambda path: partial(read_token, path),
+        )
 
 
 def ambient_chain(session: AioSession, region: str) -> Chain:
@@ -65,9 +87,13 @@ def ambient_chain(session: AioSession, region: str) -> Chain:
     """
     profile = session.get_config_variable("profile") or "default"
     cache: dict[str, Any] = {}
-    providers = create_credential_resolver(session, cache=cache, region_name=region).providers
     profiles = _Profiles(session, cache=cache, region_name=region)
-    by_method = {provider.METHOD: provider for provider in [*providers, *profiles.providers(profile)]}
+    only_profile = session.instance_variables().get("profile") is not None
+    of_profile = profiles.providers(profile, disable_env_vars=only_profile)
+    providers = _with(
+        create_credential_resolver(session, cache=cache, region_name=region).providers, *of_profile, _Container()
+    )
+    by_method = {provider.METHOD: provider for provider in providers}
     assume_role = AioAssumeRoleProvider(
         load_config=lambda: session.full_config,
         client_creator=partial(create_nested_client, session, region_name=region),
@@ -79,7 +105,7 @@ def ambient_chain(session: AioSession, region: str) -> Chain:
         ),
         profile_provider_builder=profiles,
     )
-    return Chain(_with(providers, assume_role, by_method[AioProcessProvider.METHOD]))
+    return Chain(_with(providers, assume_role))
 
 
 def assumed_role(session: AioSession, account: Account, region: str, source: Any) -> Any:

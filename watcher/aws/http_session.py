@@ -20,6 +20,7 @@ from botocore import exceptions as botocore_errors
 from botocore.httpsession import get_cert_path, mask_proxy_url
 from yarl import URL
 
+from watcher.aws.profiles import refuse_special
 from watcher.errors import EndpointUnreadable
 from watcher.util.http_responses import bounded_responses
 
@@ -60,6 +61,8 @@ class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has n
         with a client certificate or a proxy has contexts of its own, since both change them.
         """
         path = get_cert_path(self._verify)
+        if path and Path(path).exists():
+            refuse_special(path)
         if self._cert_file or proxy_url or not path or not Path(path).is_file():
             contexts: tuple[SSLContext, SSLContext | None] = super()._build_ssl_contexts(proxy_url)
             return contexts

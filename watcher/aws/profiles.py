@@ -6,6 +6,7 @@ The errors of botocore and ssl do not name the file.
 import errno
 import os
 import ssl
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -75,9 +76,34 @@ def variable_naming(environ: Mapping[str, str], path: str) -> str:
     )
 
 
+def refuse_special(path: str) -> None:
+    """Refuse a named pipe, a socket, or a device other than /dev/null: reading one may block the thread without end.
+
+    Raises:
+        OSError: it is one, or there is nothing at the path; with the path, as `open` raises it.
+    """
+    mode = Path(path).stat().st_mode
+    if path != os.devnull and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "not a regular file", path)
+
+
+def read_token(path: str) -> str:
+    """Return the text of a file with a web identity token.
+
+    Raises:
+        OSError: it cannot be read, is not a regular file, or is not text; with the path.
+    """
+    refuse_special(path)
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise OSError(errno.EILSEQ, "not a text in UTF-8", path) from None
+
+
 def certificates_fault(path: str) -> str | None:
     """Why no certificates can be loaded from a file; None: they can be."""
     try:
+        refuse_special(path)
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except ssl.SSLError:
         return "not a file of PEM certificates"
@@ -88,7 +114,9 @@ def certificates_fault(path: str) -> str | None:
 
 def _reading_error(path: str) -> OSError | None:
     try:
-        with Path(path).expanduser().open("rb"):
+        file = Path(path).expanduser()
+        refuse_special(str(file))
+        with file.open("rb"):
             return None
     except RuntimeError:  # the user has no home directory
         return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
