@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import TemplateSyntaxError, nodes
 from jinja2.visitor import NodeTransformer
 
+from watcher.util.shapes import is_unicode
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -86,6 +88,8 @@ def _refusal(node: nodes.Node) -> str | None:
             return f"there is no test '{name}'; the tests are: {', '.join(sorted(TESTS))}"
         case nodes.Name(name=name) | nodes.Getattr(attr=name) if name.startswith("_"):
             return f"'{name}' is not allowed: names must not begin with an underscore"
+        case nodes.Const(value=str(text)) if not is_unicode(text):
+            return "an escape for half of a character (\\ud800 to \\udfff) is not a text; write the whole character"
         case nodes.For(recursive=True):
             return "a recursive loop is not allowed"
         # A list that contains another one twice, and so on, is small in memory until it is shown.

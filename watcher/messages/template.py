@@ -205,6 +205,7 @@ def _one_line(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     line = next((frame.lineno for frame in reversed(frames) if frame.filename == "<template>"), 1)
     what = "it is nested too deeply" if isinstance(error, SyntaxError | RecursionError | MemoryError) else str(error)
+    what = what.replace(f"'{Fields.__module__}.{Fields.__name__} object'", "this mapping")
     return f"line {line}: {one_line(what or type(error).__name__, 300)}"
 
 

@@ -79,7 +79,7 @@ def test_a_template_is_checked_only_with_the_types_that_its_sink_gets() -> None:
     [
         (
             "{{ event.data.stats }}",
-            r"line 1: .* has no attribute 'stats' \(with a sample of watcher\.sync\.initiated\)",
+            r"line 1: this mapping has no attribute 'stats' \(with a sample of watcher\.sync\.initiated\)",
         ),
         ("\n\n{{ evnt.type }}", r"line 3: 'evnt' is undefined"),
         ("a\n{{ event.data.status }}", r"line 2: .* 'status' \(with a sample of watcher\.target\.unreadable\)"),
@@ -89,6 +89,10 @@ def test_a_template_is_checked_only_with_the_types_that_its_sink_gets() -> None:
         ("a\n\n{% autoescape true %}\n{{ x }}{% endautoescape %}", r"^line 3: 'scope' is not allowed"),
         ("a\n{% autoescape true %}{% endautoescape %}", r"^line 2: 'scope' is not allowed"),
         ("x" * 16_385, r"longer than 16384"),
+        (r"{{ 'a\ud800' }}", r"line 1: an escape for half of a character"),
+        ("\n" + r"{{ event.type|replace('w', '\udfff') }}", r"line 2: an escape for half of a character"),
+        (r"{{ '\ud83d' ~ '\ude00' }}", r"line 1: an escape for half of a character"),
+        (r"{% if event['\ud800'] is defined %}x{% endif %}", r"line 1: an escape for half of a character"),
     ],
 )
 def test_a_faulty_template_is_reported_in_one_line_with_the_line_of_the_template(source: str, wrong: str) -> None:
