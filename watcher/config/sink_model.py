@@ -53,6 +53,7 @@ class SinkModel(SinkOptions, StrictModel):
     """The class of the sink, which is built from these options."""
 
     type: str
+    """The type of the sink."""
     name: fields.OwnName
     """The sink's name in messages, in metrics and in `test-sink NAME`."""
     events: tuple[EventGlob, ...] = Field(default=(), examples=[["watcher.sync.failed", "watcher.*.unreadable"]])

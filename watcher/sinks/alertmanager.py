@@ -129,7 +129,6 @@ class AlertmanagerOptions(ReceiverOptions, AlertOptions):
     sink: ClassVar = AlertmanagerSink
 
     type: Literal["alertmanager"]
-    """The type of the sink."""
     urls: list[Annotated[BaseUrl, AfterValidator(may_be_reached)]] = Field(
         min_length=1, examples=[["https://alertmanager.example.com"]]
     )

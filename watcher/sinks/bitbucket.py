@@ -60,7 +60,6 @@ class BitbucketOptions(StatusOptions):
     self_hosted = hosted
 
     type: Literal["bitbucket"]
-    """The type of the sink."""
     token: Token = Field(examples=["${BITBUCKET_TOKEN}"])
     """An access token that may write to the repositories. A secret: take it from a variable."""
     url: BaseUrl = Field(default="https://api.bitbucket.org", examples=["https://bitbucket-proxy.example.com"])

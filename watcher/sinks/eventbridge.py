@@ -29,7 +29,6 @@ class EventBridgeOptions(AwsOptions):
     operation: ClassVar[str] = "PutEvents"
 
     type: Literal["eventbridge"]
-    """The type of the sink."""
     bus: Bus = Field(default="default", examples=["arn:aws:events:us-east-1:111122223333:event-bus/syncs"])
     """The bus, by its name or its ARN."""
 

@@ -102,7 +102,6 @@ class FileOptions(SinkModel):
     sink: ClassVar = FileSink
 
     type: Literal["file"]
-    """The type of the sink."""
     path: Annotated[str, PlainValidator(_path), text_schema(minLength=1)] = Field(
         examples=["/var/log/watcher/events.jsonl"]
     )

@@ -84,7 +84,6 @@ class GitHubOptions(StatusOptions):
     self_hosted = frozenset({"GITHUB_ENTERPRISE", "GITHUBENTERPRISESERVER"})
 
     type: Literal["github"]
-    """The type of the sink."""
     token: Token | None = Field(default=None, examples=["${GITHUB_TOKEN}"])
     """A token that may write commit statuses of the repositories. A secret: take it from a variable."""
     app_id: Id | None = Field(default=None, examples=["123456"])

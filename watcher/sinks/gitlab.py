@@ -59,7 +59,6 @@ class GitLabOptions(StatusOptions):
     self_hosted = frozenset({"GITLABSELFMANAGED"})
 
     type: Literal["gitlab"]
-    """The type of the sink."""
     token: Token = Field(examples=["${GITLAB_TOKEN}"])
     """An access token with the scope `api`. A secret: take it from a variable."""
     url: BaseUrl = Field(default="https://gitlab.com/api/v4", examples=["https://gitlab.example.com/api/v4"])

@@ -85,7 +85,6 @@ class JsmOptions(HttpOptions, AlertOptions):
     sink: ClassVar = JsmSink
 
     type: Literal["jsm"]
-    """The type of the sink."""
     api_key: Secret = Field(examples=["${JSM_API_KEY}"])
     """The API key of an API integration. A secret: take it from a variable."""
     url: BaseUrl = Field(

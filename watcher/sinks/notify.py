@@ -127,7 +127,6 @@ class NotifyOptions(TextOptions):
     sink: ClassVar = NotifySink
 
     type: Literal["notify"]
-    """The type of the sink."""
     urls: list[Annotated[SecretStr, PlainValidator(_apprise_url), text_schema(minLength=1)]] = Field(
         min_length=1, examples=[["${APPRISE_URL}"]]
     )

@@ -96,7 +96,6 @@ class PagerDutyOptions(HttpOptions, AlertOptions):
     sink: ClassVar = PagerDutySink
 
     type: Literal["pagerduty"]
-    """The type of the sink."""
     routing_key: Secret = Field(examples=["${PAGERDUTY_KEY}"])
     """The integration key of an Events API v2 integration. A secret: take it from a variable."""
     changes: Boolean = False

@@ -69,7 +69,6 @@ class SlackOptions(ReceiverOptions, TextOptions):
     sink: ClassVar = SlackSink
 
     type: Literal["slack"]
-    """The type of the sink."""
     url: Annotated[SecretStr, PlainValidator(_url), text_schema(HTTP_URL)] | None = Field(
         default=None, examples=["${SLACK_URL}"]
     )

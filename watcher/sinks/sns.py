@@ -28,7 +28,6 @@ class SnsOptions(AwsOptions):
     operation: ClassVar[str] = "PublishBatch"
 
     type: Literal["sns"]
-    """The type of the sink."""
     topic: Topic = Field(examples=["arn:aws:sns:us-east-1:111122223333:syncs"])
     """The topic's ARN; the message group in a FIFO topic is the target."""
 

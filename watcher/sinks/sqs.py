@@ -18,7 +18,6 @@ class SqsOptions(AwsOptions):
     operation: ClassVar[str] = "SendMessageBatch"
 
     type: Literal["sqs"]
-    """The type of the sink."""
     queue: QueueUrl = Field(examples=["https://sqs.us-east-1.amazonaws.com/111122223333/syncs"])
     """The queue's URL; the message group in a FIFO queue is the target."""
 

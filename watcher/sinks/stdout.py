@@ -64,4 +64,3 @@ class StdoutOptions(SinkModel):
     prints: ClassVar[bool] = True
 
     type: Literal["stdout"]
-    """The type of the sink."""

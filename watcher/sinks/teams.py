@@ -59,7 +59,6 @@ class TeamsOptions(HttpOptions, TextOptions):
     sink: ClassVar = TeamsSink
 
     type: Literal["teams"]
-    """The type of the sink."""
     url: Annotated[SecretStr, PlainValidator(_url), text_schema(HTTP_URL)] = Field(examples=["${TEAMS_URL}"])
     """The URL of a workflow that posts webhook requests to a channel or chat. A secret: take it from a variable."""
 

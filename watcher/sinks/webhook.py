@@ -134,7 +134,6 @@ class WebhookOptions(HttpOptions):
     sink: ClassVar = WebhookSink
 
     type: Literal["webhook"]
-    """The type of the sink."""
     url: Annotated[str, PlainValidator(_url), text_schema(HTTP_URL)] = Field(
         examples=["https://hooks.example.com/watcher"], repr=False
     )
