@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, PlainValidator, SecretStr, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr, WithJsonSchema
 
 from watcher.aws.service_models import REGION
 from watcher.config import readers, url_readers
@@ -39,7 +39,7 @@ class SchemaOf:
 
     change: Callable[[dict[str, Any]], dict[str, Any]]
 
-    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         return self.change(handler(schema))
 
 
@@ -128,3 +128,7 @@ def _as_list(value: Any) -> Any:
 T = TypeVar("T")
 OneOrMany = Annotated[tuple[T, ...], BeforeValidator(_as_list), SchemaOf(lambda many: {"anyOf": [many["items"], many]})]
 """A list; a single value counts as a list of one."""
+
+Name = TypeVar("Name", bound=str)
+Headers = Annotated[dict[Name, Secret], AfterValidator(url_readers.distinct)]
+"""The headers that a user adds to requests; they may have a token in them."""

@@ -3,28 +3,26 @@
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, PlainValidator, SecretStr, field_validator
+from pydantic import Field, PlainValidator, SecretStr, field_validator
 
 from watcher.config.fields import (
     DURATION_SCHEMA,
     HEADER_NAME_SCHEMA,
     HTTP_URL,
     Duration,
-    Secret,
+    Headers,
     choice_schema,
     lasting,
     text_schema,
 )
 from watcher.config.readers import duration_from, one_of
 from watcher.config.receiver_model import ReceiverModel, may_be_reached
-from watcher.config.url_readers import distinct, header_name, http_url
+from watcher.config.url_readers import header_name, secret_url
 from watcher.core.heartbeat import REASON, Heartbeat, fail_url_of
 
 _METHODS = ("GET", "POST")
 
-
-def _url(value: object) -> SecretStr:
-    return SecretStr(http_url(value, example="https://hc-ping.com/6053346f-8a33-4edb-9397-10394b695173", secret=True))
+_url = secret_url("https://hc-ping.com/6053346f-8a33-4edb-9397-10394b695173")
 
 
 def _fail_url(value: object) -> SecretStr:
@@ -54,9 +52,7 @@ class HeartbeatModel(ReceiverModel):
     """A sink whose oldest pending event is older than this does not do its work."""
     method: Method | None = None
     """The method of all requests. Default: GET to `url`, POST to `fail_url`."""
-    headers: Annotated[dict[HeaderName, Secret], AfterValidator(distinct)] = Field(
-        default={}, examples=[{"Authorization": "Bearer ${TOKEN}"}]
-    )
+    headers: Headers[HeaderName] = Field(default={}, examples=[{"Authorization": "Bearer ${TOKEN}"}])
     """Headers of every request. Secrets: take them from variables."""
 
     _may_be_reached = field_validator("url", "fail_url", mode="after")(may_be_reached)

@@ -4,12 +4,12 @@ from importlib.util import find_spec
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import Field, PlainValidator, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
 
-from watcher.config.fields import HEADER_NAME_SCHEMA, HTTP_URL, Secret, Share, text_schema
+from watcher.config.fields import HEADER_NAME_SCHEMA, HTTP_URL, Headers, Share, text_schema
 from watcher.config.strict_model import StrictModel, faults_of
 from watcher.config.tree import Keys
-from watcher.config.url_readers import distinct, header_name, http_url
+from watcher.config.url_readers import header_name, http_url
 from watcher.core.settings import TRACES_PATH
 
 EXTRA = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http", "opentelemetry.instrumentation.botocore")
@@ -35,9 +35,7 @@ class TracingModel(StrictModel):
         examples=["http://127.0.0.1:4318"]
     )
     """The collector's base URL; /v1/traces is added to it."""
-    headers: Annotated[dict[HeaderName, Secret], AfterValidator(distinct)] = Field(
-        default={}, examples=[{"Authorization": "Bearer ${TOKEN}"}]
-    )
+    headers: Headers[HeaderName] = Field(default={}, examples=[{"Authorization": "Bearer ${TOKEN}"}])
     """Headers of every export. Secrets: take them from variables."""
     sample: Share = 1.0
     """The share of the traces that is sent: 1 is all, 0.1 is one in ten."""

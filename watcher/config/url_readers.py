@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from watcher.aws.service_models import is_region
 from watcher.config.readers import single_line
 from watcher.core.state_url import SCHEME, parse_address
@@ -41,6 +43,11 @@ def http_url(value: object, *, example: str, secret: bool = False, user: bool = 
     if "@" in parts.netloc and not user:
         raise ValueError("this URL must not have a user name or a password in it")
     return text
+
+
+def secret_url(example: str) -> Callable[[object], SecretStr]:
+    """Return a reader of a URL that is a secret, as a webhook's often is."""
+    return lambda value: SecretStr(http_url(value, example=example, secret=True))
 
 
 def endpoint_url(value: object) -> str:

@@ -18,9 +18,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator
 
-from watcher.config.fields import HEADER_NAME_SCHEMA, Interval, Secret, lasting
+from watcher.config.fields import HEADER_NAME_SCHEMA, Headers, Interval, lasting
 from watcher.config.receiver_model import may_be_reached
-from watcher.config.url_readers import distinct, header_name
+from watcher.config.url_readers import header_name
 from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
 from watcher.sinks.alertmanager_alerts import alert_of
@@ -135,7 +135,5 @@ class AlertmanagerOptions(ReceiverOptions, AlertOptions):
     """The URLs of the members of a cluster, without the path of the API."""
     resend: Interval = lasting("1m")
     """How often an open alert is sent again; it ends by itself if that fails three times in a row."""
-    headers: Annotated[dict[_HeaderName, Secret], AfterValidator(distinct)] = Field(
-        default={}, examples=[{"Authorization": "Bearer ${TOKEN}"}]
-    )
+    headers: Headers[_HeaderName] = Field(default={}, examples=[{"Authorization": "Bearer ${TOKEN}"}])
     """Headers of every post. Secrets: take them from variables."""

@@ -11,7 +11,7 @@ from pydantic import Field, PlainValidator, SecretStr, ValidationInfo, field_val
 from watcher.config.fields import HTTP_URL, Plain, Token, text_schema
 from watcher.config.receiver_model import may_be_reached
 from watcher.config.secrets import secret_parts
-from watcher.config.url_readers import http_url
+from watcher.config.url_readers import secret_url
 from watcher.core.deliveries import Delivery, Limits, SendOutcome
 from watcher.core.ports import Sink
 from watcher.messages.blocks import slack_payload
@@ -32,8 +32,7 @@ as many messages. Those that failed before take up half of them at most."""
 _HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
 
-def _url(value: object) -> SecretStr:
-    return SecretStr(http_url(value, example="https://hooks.slack.com/services/…", secret=True))
+Url = Annotated[SecretStr, PlainValidator(secret_url("https://hooks.slack.com/services/…")), text_schema(HTTP_URL)]
 
 
 class SlackSink:
@@ -69,9 +68,7 @@ class SlackOptions(ReceiverOptions, TextOptions):
     sink: ClassVar = SlackSink
 
     type: Literal["slack"]
-    url: Annotated[SecretStr, PlainValidator(_url), text_schema(HTTP_URL)] | None = Field(
-        default=None, examples=["${SLACK_URL}"]
-    )
+    url: Url | None = Field(default=None, examples=["${SLACK_URL}"])
     """The incoming webhook's URL. A secret: take it from a variable. With a bot: the URL of the API, if not Slack's."""
     bot_token: Token | None = Field(default=None, examples=["${SLACK_BOT_TOKEN}"])
     """A bot's token with the scope chat:write: one message for each incident. A secret: take it from a variable."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, PlainValidator, SecretStr
 
 from watcher.config.fields import HTTP_URL, text_schema
-from watcher.config.url_readers import http_url
+from watcher.config.url_readers import secret_url
 from watcher.core.deliveries import Delivery, Limits, SendOutcome
 from watcher.messages.alert import links_of
 from watcher.messages.card import teams_body
@@ -23,8 +23,7 @@ from watcher.util.redaction import remember
 _HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
 
-def _url(value: object) -> SecretStr:
-    return SecretStr(http_url(value, example="https://….logic.azure.com/workflows/…", secret=True))
+Url = Annotated[SecretStr, PlainValidator(secret_url("https://….logic.azure.com/workflows/…")), text_schema(HTTP_URL)]
 
 
 class TeamsSink:
@@ -59,7 +58,7 @@ class TeamsOptions(HttpOptions, TextOptions):
     sink: ClassVar = TeamsSink
 
     type: Literal["teams"]
-    url: Annotated[SecretStr, PlainValidator(_url), text_schema(HTTP_URL)] = Field(examples=["${TEAMS_URL}"])
+    url: Url = Field(examples=["${TEAMS_URL}"])
     """The URL of a workflow that posts webhook requests to a channel or chat. A secret: take it from a variable."""
 
     def preview(self, event: Mapping[str, Any]) -> str:

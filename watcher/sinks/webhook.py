@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, PlainValidator, SecretStr, ValidationInfo, model_validator
+from pydantic import Field, PlainValidator, SecretStr, ValidationInfo, model_validator
 
-from watcher.config.fields import HEADER_NAME_SCHEMA, HTTP_URL, Secret, choice_schema, text_schema
+from watcher.config.fields import HEADER_NAME_SCHEMA, HTTP_URL, Headers, choice_schema, text_schema
 from watcher.config.readers import meant_as_text, one_of, quoted, single_line
-from watcher.config.url_readers import distinct, header_name, http_url
+from watcher.config.url_readers import header_name, http_url
 from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
 from watcher.sinks.http import HttpOptions
 from watcher.sinks.text import sound_template
@@ -150,9 +150,7 @@ class WebhookOptions(HttpOptions):
         default=None, examples=['{"text": "{{ message.title }}"}']
     )
     """Makes the body (jinja2), for receivers with a form of their own. Default: the CloudEvent."""
-    headers: Annotated[dict[HeaderName, Secret], AfterValidator(distinct)] = Field(
-        default={}, examples=[{"Authorization": "Bearer ${TOKEN}"}]
-    )
+    headers: Headers[HeaderName] = Field(default={}, examples=[{"Authorization": "Bearer ${TOKEN}"}])
     """Headers of every post. Secrets: take them from variables."""
 
     @model_validator(mode="after")
