@@ -17,7 +17,7 @@ from watcher.config.sink_model import SinkModel
 from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
 from watcher.core.event_types import TEST_EVENT, Severity, severity
 from watcher.messages.alert import alert_for
-from watcher.sinks.http import HttpOptions, Post
+from watcher.sinks.http import HttpOptions, Post, PostingSink
 
 PARALLEL = 4
 """Events that are sent at the same time, of different subjects."""
@@ -87,7 +87,7 @@ class AlertOptions(SinkModel):
         return f"{alert.headline}\n\n{alert.text}"
 
 
-class AlertSink:
+class AlertSink(PostingSink):
     """Makes the posts of an event, one after the other; a retry begins with the first again."""
 
     def __init__(
@@ -124,6 +124,3 @@ class AlertSink:
             if verdict is not Verdict.TAKEN:
                 break
         return [SendOutcome(delivery, verdict, answer)]
-
-    async def close(self) -> None:
-        await self._poster.close()

@@ -22,7 +22,7 @@ from watcher.core.links import Commit, commit_of, links
 from watcher.errors import SinkError
 from watcher.messages.compose import message_for
 from watcher.messages.sanitize import one_line
-from watcher.sinks.http import UNSAID_WAIT_SECONDS, BaseUrl, HttpOptions, Post, Response, verdict
+from watcher.sinks.http import UNSAID_WAIT_SECONDS, BaseUrl, HttpOptions, Post, PostingSink, Response, verdict
 
 PARALLEL = 4
 """Statuses that are set at the same time, of different targets."""
@@ -118,7 +118,7 @@ def _limits(response: Response) -> bool:
     return response.retry_after is not None or "rate limit" in response.body.lower()
 
 
-class CommitStatusSink:
+class CommitStatusSink(PostingSink):
     """Sets a status for each event; each provider has its own request."""
 
     def __init__(self, options: StatusOptions, *secrets: str) -> None:
@@ -137,7 +137,6 @@ class CommitStatusSink:
         raise NotImplementedError
 
     def judged(self, response: Response) -> tuple[Verdict, str]:
-        """Return what a response means for the delivery."""
         return judged(response)
 
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
@@ -150,9 +149,6 @@ class CommitStatusSink:
         typed = {"Content-Type": "application/json"}
         outcome, answer = await self._poster.deliver(body, typed, headers, path=post.path, judge=self.judged)
         return [SendOutcome(delivery, outcome, answer)]
-
-    async def close(self) -> None:
-        await self._poster.close()
 
 
 def _only(written: object, default: object) -> Callable[[object], Any]:

@@ -53,7 +53,6 @@ class ReceiverOptions(ReceiverModel, SinkModel):
         return self.timeout + 1.0
 
     def poster_to(self, url: str, secrets: Collection[str] = (), *, secret_url: bool = True) -> Poster:
-        """Return what posts to `url`; see `Poster`."""
         from watcher.sinks.poster import Poster
 
         return Poster(url, self, secrets, secret_url=secret_url)
@@ -75,8 +74,16 @@ class HttpOptions(ReceiverOptions):
         yield from secret_parts(plain_url(self.url), value=8, segment=16)
 
     def poster(self, secrets: Collection[str] = (), *, secret_url: bool = True) -> Poster:
-        """Return what posts to the URL; see `Poster`."""
         return self.poster_to(plain_url(self.url), secrets, secret_url=secret_url)
+
+
+class PostingSink:
+    """A sink that makes its requests by one poster."""
+
+    _poster: Poster
+
+    async def close(self) -> None:
+        await self._poster.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from watcher.core.deliveries import Delivery, Limits, SendOutcome
 from watcher.core.ports import Sink
 from watcher.messages.blocks import slack_payload
 from watcher.messages.plain import plain
-from watcher.sinks.http import ReceiverOptions
+from watcher.sinks.http import PostingSink, ReceiverOptions
 from watcher.sinks.slack_bot import SlackBotSink
 from watcher.sinks.text import Renderer, SlackTemplate, TextOptions
 from watcher.util.redaction import remember
@@ -35,7 +35,7 @@ _HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 Url = Annotated[SecretStr, PlainValidator(secret_url("https://hooks.slack.com/services/…")), text_schema(HTTP_URL)]
 
 
-class SlackSink:
+class SlackSink(PostingSink):
     """Sends one message for one event or, with `group_wait`, for the events of one cause."""
 
     def __init__(self, options: SlackOptions) -> None:
@@ -57,9 +57,6 @@ class SlackSink:
         body = json.dumps(slack_payload(message, text)).encode()
         verdict, answer = await self._poster.deliver(body, _HEADERS)
         return [SendOutcome(delivery, verdict, answer) for delivery in deliveries]
-
-    async def close(self) -> None:
-        await self._poster.close()
 
 
 class SlackOptions(ReceiverOptions, TextOptions):

@@ -17,7 +17,7 @@ from watcher.core.event_types import Severity, severity
 from watcher.errors import SinkError
 from watcher.messages.blocks import slack_payload
 from watcher.messages.message import Message, Tone
-from watcher.sinks.http import UNSAID_WAIT_SECONDS, Response, verdict
+from watcher.sinks.http import UNSAID_WAIT_SECONDS, PostingSink, Response, verdict
 from watcher.sinks.text import Renderer
 
 if TYPE_CHECKING:
@@ -56,11 +56,10 @@ class _MessageGoneError(Exception):
     """The message of the incident cannot be changed any more."""
 
 
-class SlackBotSink:
+class SlackBotSink(PostingSink):
     """Posts and updates messages in one channel."""
 
     def __init__(self, options: SlackOptions) -> None:
-        """Nothing is opened before the first send."""
         token = options.bot_token.get_secret_value() if options.bot_token else ""
         self.name = options.name
         self.limits = Limits(parallel=2, deadline=CALLS * options.timeout + 1.0, with_earlier=True, ends_last=True)
@@ -121,9 +120,6 @@ class SlackBotSink:
             json.dumps(form).encode(), self._headers, path=f"/{method}", judge=judge
         )
         return found, places[0] if places else None, text
-
-    async def close(self) -> None:
-        await self._poster.close()
 
 
 def place_in(answer: str | None) -> Place | None:

@@ -16,7 +16,7 @@ from watcher.messages.alert import links_of
 from watcher.messages.card import teams_body
 from watcher.messages.compose import message_for
 from watcher.messages.plain import plain
-from watcher.sinks.http import HttpOptions
+from watcher.sinks.http import HttpOptions, PostingSink
 from watcher.sinks.text import TextOptions
 from watcher.util.redaction import remember
 
@@ -26,7 +26,7 @@ _HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 Url = Annotated[SecretStr, PlainValidator(secret_url("https://….logic.azure.com/workflows/…")), text_schema(HTTP_URL)]
 
 
-class TeamsSink:
+class TeamsSink(PostingSink):
     """Sends one message for one event or, with `group_wait`, for the events of one cause."""
 
     def __init__(self, options: TeamsOptions) -> None:
@@ -48,9 +48,6 @@ class TeamsSink:
         verdict, answer = await self._poster.deliver(body, _HEADERS)
         return [SendOutcome(delivery, verdict, answer) for delivery in deliveries]
 
-    async def close(self) -> None:
-        await self._poster.close()
-
 
 class TeamsOptions(HttpOptions, TextOptions):
     """Messages to a Microsoft Teams channel or chat."""
@@ -62,6 +59,5 @@ class TeamsOptions(HttpOptions, TextOptions):
     """The URL of a workflow that posts webhook requests to a channel or chat. A secret: take it from a variable."""
 
     def preview(self, event: Mapping[str, Any]) -> str:
-        """Return the message as text."""
         written = plain(message_for([event], datetime.now(UTC)))
         return f"{written.title}\n\n{written.body}"

@@ -18,7 +18,7 @@ from watcher.config.fields import HEADER_NAME_SCHEMA, HTTP_URL, Headers, choice_
 from watcher.config.readers import meant_as_text, one_of, quoted, single_line
 from watcher.config.url_readers import header_name, http_url
 from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
-from watcher.sinks.http import HttpOptions
+from watcher.sinks.http import HttpOptions, PostingSink
 from watcher.sinks.text import sound_template
 from watcher.util.threads import off_loop
 
@@ -90,7 +90,7 @@ def _form(content_type: str) -> str:
     return "form" if subtype == "x-www-form-urlencoded" else "plain"
 
 
-class WebhookSink:
+class WebhookSink(PostingSink):
     """Sends each delivery in a post of its own."""
 
     def __init__(self, options: WebhookOptions) -> None:
@@ -123,9 +123,6 @@ class WebhookSink:
             webhook["webhook-signature"] = " ".join(one.sign(delivery.id, now, text) for one in self._signers)
         verdict, answer = await self._poster.deliver(body, self._headers, headers, webhook)
         return [SendOutcome(delivery, verdict, answer)]
-
-    async def close(self) -> None:
-        await self._poster.close()
 
 
 class WebhookOptions(HttpOptions):
@@ -162,7 +159,6 @@ class WebhookOptions(HttpOptions):
         return self
 
     def compiled(self) -> Template | None:
-        """Return the template of the body, if there is one."""
         from watcher.messages.template import Template
 
         return None if self.template is None else Template(self.template, escape=_form(self.content_type))
