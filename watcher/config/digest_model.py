@@ -47,5 +47,4 @@ class DigestModel(StrictModel):
     """The names of the sinks that it is sent to, whatever their filters and mutes say."""
 
     def digest(self) -> Digest:
-        """Return the settings."""
         return Digest(tuple(dict.fromkeys(self.to)), self.every.at, self.every.days, self.zone or UTC)

@@ -24,7 +24,6 @@ class Faults:
         self.found: list[Fault] = []
 
     def report(self, place: Place, message: str) -> None:
-        """Add a fault."""
         self.found.append(Fault(place.file or self.file, place.line, place.column, place.path, message))
 
     def report_unknown(self, keys: Keys, known: Collection[str], reasons: Mapping[str, str] = {}) -> None:

@@ -58,6 +58,5 @@ class HeartbeatModel(ReceiverModel):
     _may_be_reached = field_validator("url", "fail_url", mode="after")(may_be_reached)
 
     def heartbeat(self) -> Heartbeat:
-        """Return the settings."""
         fail_url = self.fail_url or SecretStr(fail_url_of(self.url.get_secret_value()))
         return Heartbeat(**self.model_dump(exclude={"fail_url"}), fail_url=fail_url)

@@ -197,7 +197,6 @@ class File(StrictModel):
 
     @property
     def targets(self) -> list[TargetModel]:
-        """The targets of all kinds."""
         return [target for section in by_section(self.kinds) for target in getattr(self, section)]
 
 

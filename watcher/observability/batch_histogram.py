@@ -11,7 +11,6 @@ class BatchHistogram(Histogram):
     """A histogram whose series take several observations at once; the library has only `observe`."""
 
     def observe_all(self, amounts: Sequence[float]) -> None:
-        """Observe each of `amounts`."""
         self._sum.inc(sum(amounts))
         for bucket, count in Counter(bisect_left(self._upper_bounds, amount) for amount in amounts).items():
             self._buckets[bucket].inc(count)

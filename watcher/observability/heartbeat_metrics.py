@@ -18,5 +18,4 @@ class HeartbeatMetrics:
             self._sent.labels(signal, outcome)
 
     def sent(self, *, well: bool, accepted: bool) -> None:
-        """Count a request."""
         self._sent.labels(SIGNALS[not well], OUTCOMES[not accepted]).inc()

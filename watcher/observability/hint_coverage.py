@@ -21,7 +21,6 @@ class HintCoverage:
         self._hints: dict[str, deque[float]] = {}
 
     def hinted(self, target_id: str, now: float) -> None:
-        """Note a hint of a target."""
         for change in self._changes:
             if change[1] == target_id and now - change[0] <= WINDOW_SECONDS:
                 self._changes.remove(change)
@@ -29,7 +28,6 @@ class HintCoverage:
         self._hints.setdefault(target_id, deque(maxlen=MAX_HINTS)).append(now)
 
     def changed(self, target_id: str, now: float) -> None:
-        """Note a change of a target."""
         hints = self._hints.get(target_id)
         while hints:
             if now - hints.popleft() <= WINDOW_SECONDS:

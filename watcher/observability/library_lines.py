@@ -111,7 +111,6 @@ class StreakHandler(logging.Handler):
         self._timer: Timer | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record if it begins a streak."""
         if _accepts_too_late(record):
             return
         with self._turn:

@@ -40,7 +40,6 @@ class AlertmanagerSink:
     """Posts alerts to every member of a cluster, and repeats those that are open."""
 
     def __init__(self, options: AlertmanagerOptions) -> None:
-        """Nothing is opened before the first send."""
         self.name = options.name
         # An end waits for a repetition that is under way.
         self.limits = Limits(parallel=PARALLEL, deadline=2 * options.timeout + 1.0, with_opening=True, ends_last=True)

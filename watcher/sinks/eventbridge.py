@@ -34,7 +34,6 @@ class EventBridgeOptions(AwsOptions):
 
     @property
     def address_region(self) -> str | None:
-        """The region in an ARN."""
         return self.bus.split(":")[3] if self.bus.startswith("arn:") else None
 
     def entry(self, delivery: Delivery) -> Entry:

@@ -152,7 +152,6 @@ class NotifyOptions(TextOptions):
                 yield f"{scheme}:// opens an alert for each event, and closes none; use a sink of type {type_}"
 
     def preview(self, event: Mapping[str, Any]) -> str:
-        """Return the title and the text of the message."""
         _, text = NotifySink(self).message([event])
         return f"{text.title}\n\n{text.body}"
 

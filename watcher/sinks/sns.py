@@ -33,7 +33,6 @@ class SnsOptions(AwsOptions):
 
     @property
     def address_region(self) -> str | None:
-        """The region in the ARN."""
         return self.topic.split(":")[3]
 
     def entry(self, delivery: Delivery) -> Entry:

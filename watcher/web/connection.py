@@ -224,7 +224,6 @@ class Connections:
         return False
 
     def add(self, connection: Connection) -> None:
-        """Add an open connection."""
         self._all[connection] = self._of[connection.client][connection] = None
 
     def move_to_end(self, connection: Connection) -> None:

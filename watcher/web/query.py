@@ -107,7 +107,6 @@ class Filter:
     text: str = ""
 
     def accepts(self, row: Row) -> bool:
-        """Whether a row matches."""
         fields = row.fields
         return (
             self.account in (None, fields["account"])
