@@ -1,16 +1,15 @@
 """Compiles a document to settings: text, tree, variables, models, settings; or reports every fault on the way."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from watcher.config.accounts import Environment
 from watcher.config.document import Document, decode
 from watcher.config.faults import Faults, describe
-from watcher.config.merge import merged
 from watcher.config.resolve import resolve
 from watcher.config.schema import file_model
 from watcher.config.target_model import watched_keys
-from watcher.config.tree import Items, Keys, Place, Reads, Text, compose
+from watcher.config.tree import Items, Keys, Place, Reads, Report, Text, compose, is_null
 from watcher.config.variables import fill_tree
 from watcher.core.kinds import Kind
 from watcher.core.settings import Config
@@ -69,9 +68,30 @@ def _mapping(document: Document, kinds: Mapping[str, Kind], faults: Faults, *, m
             faults.report(root.place, f"{wanted}, not {describe(root)}")
         complete = complete and len(faults.found) == before
     if mappings and complete:
-        return merged(mappings, faults.report)
+        return _merged(mappings, faults.report)
     if may_be_empty and not faults.found:
         return cast("Keys", compose("{}", faults.report))
     if not faults.found:
         faults.report(Place(1, 1, ""), f"this is empty; {wanted}")
     return None
+
+
+def _merged(mappings: Sequence[Keys], report: Report) -> Keys:
+    """Return all keys of the mappings, in their order; report each key that two of them have and that is not a list."""
+    if len(mappings) == 1:
+        return mappings[0]
+    whole = Keys()
+    whole.place, whole.key_places = Place(1, 1, ""), {}
+    whole.broken = any(mapping.broken for mapping in mappings)
+    for mapping in mappings:
+        for name, node in mapping.items():
+            first, here = whole.get(name), mapping.key_places[name]
+            if first is None or is_null(first):
+                whole[name], whole.key_places[name] = node, here
+            elif isinstance(first, Items) and isinstance(node, Items):
+                whole[name] = both = Items([*first, *node])
+                both.place = first.place
+            elif not is_null(node):
+                line = whole.key_places[name].line_beside(here)
+                report(here, f"this key is given twice; the first is on {line}, and only lists are joined")
+    return whole
