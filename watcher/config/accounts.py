@@ -7,9 +7,8 @@ from datetime import datetime
 from watcher.aws.service_models import is_region
 from watcher.config.discover_model import DiscoverModel
 from watcher.config.faults import Faults, choice
-from watcher.config.hint_model import HintModel
 from watcher.config.readers import quoted
-from watcher.config.schema import AccountModel, File
+from watcher.config.schema import AccountModel, File, HintModel
 from watcher.config.sink_model import AccountSinkModel
 from watcher.config.target_model import TargetModel
 from watcher.config.tree import Items, Keys, Place, Text, is_null

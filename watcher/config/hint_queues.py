@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from watcher.config.accounts import Accounts
 from watcher.config.faults import Faults
-from watcher.config.hint_model import HintModel
-from watcher.config.schema import File
+from watcher.config.schema import File, HintModel
 from watcher.config.tree import Place
 from watcher.config.url_readers import queue_region
 

@@ -23,7 +23,6 @@ from watcher.config.discover_model import discover_model
 from watcher.config.faults import describe
 from watcher.config.fields import SchemaOf, lasting, or_off, or_variable
 from watcher.config.heartbeat_model import HeartbeatModel
-from watcher.config.hint_model import HintModel
 from watcher.config.listen_address import DEFAULT_LISTEN
 from watcher.config.mute_model import MuteModel
 from watcher.config.readers import reads_off
@@ -104,6 +103,18 @@ class AccountModel(StrictModel):
     """The URL of the AWS APIs, if it is not AWS's own."""
     rate_limit: AccountRateLimitModel = AccountRateLimitModel()
     """Overrides keys of `rate_limit`."""
+
+
+class HintModel(StrictModel):
+    """An SQS queue that receives EventBridge's events of Git sync: they make their targets due at once."""
+
+    region_key: ClassVar[str] = "`regions` to the account"
+    """Where the region can be written, for messages."""
+
+    queue: fields.QueueUrl = Field(examples=["https://sqs.us-east-1.amazonaws.com/111122223333/git-sync"])
+    """The queue's URL."""
+    account: fields.Plain | None = None
+    """The account that reads it, by its name under `accounts`. Default: the only one, or the one named `default`."""
 
 
 class HttpModel(StrictModel):
