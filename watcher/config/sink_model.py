@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainValidator, ValidationError, ValidationInfo
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainValidator, ValidationInfo
 from pydantic_core import CoreSchema, PydanticOmit, core_schema
 
 from watcher.config import fields
 from watcher.config.faults import Faults, choice, suggestion
 from watcher.config.fields import DURATION_SCHEMA, choice_schema, lasting, text_schema
 from watcher.config.readers import duration_from, meant_as_text, one_of, quoted, single_line
-from watcher.config.strict_model import StrictModel, faults_of
+from watcher.config.strict_model import StrictModel, faults_of, sound
 from watcher.config.tree import Keys, Node
 from watcher.core.event_types import EVENT_TYPES, TEST_EVENT, Severity
 from watcher.core.ports import Sink
@@ -124,16 +125,11 @@ class SinkTypes:
         return {"anyOf": [{**schema, "title": name} for name, schema in schemas.items()]}
 
     def _read(self, value: Node, info: ValidationInfo) -> SinkModel:
-        """The sink that `value` describes; the faults of a wrong one are reported, and it is left out."""
         faults = faults_of(info)
         model = self._model_for(value, faults)
         if isinstance(value, Keys):
             self._report_unknown(value, model, faults)
-        try:
-            return model.model_validate(value, context=faults)
-        except ValidationError as error:
-            faults.take(value, error)
-            raise PydanticOmit from None
+        return sound(value, partial(model.model_validate, context=faults), info)
 
     def _model_for(self, value: Node, faults: Faults) -> type[SinkModel]:
         """The model of the type that `value` names; without a type, of what all sinks have."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar, cast
 
 from pydantic import (
@@ -12,7 +12,6 @@ from pydantic import (
     PrivateAttr,
     ValidationError,
     ValidationInfo,
-    ValidatorFunctionWrapHandler,
     WrapValidator,
     model_validator,
 )
@@ -23,6 +22,9 @@ from watcher.config.tree import Keys, Node, Place, is_null
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
+
+
+T = TypeVar("T")
 
 
 class StrictModel(BaseModel):
@@ -87,14 +89,14 @@ def faults_of(info: ValidationInfo) -> Faults:
     return cast("Faults", info.context)
 
 
-def _sound(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+def sound(value: Node, read: Callable[[Any], T], info: ValidationInfo) -> T:
+    """Return what `read` makes of an item of a list; the faults of a wrong one are reported, and it is left out."""
     try:
-        return handler(value)
+        return read(value)
     except ValidationError as error:
         faults_of(info).take(value, error)
         raise PydanticOmit from None
 
 
-T = TypeVar("T")
-Sound = Annotated[T, WrapValidator(_sound)]
+Sound = Annotated[T, WrapValidator(sound)]
 """An item of a list that is left out if it is wrong, so that checks across the other items still run."""
