@@ -5,6 +5,7 @@ of an endpoint or a sink that left the configuration are removed.
 """
 
 import json
+from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -22,7 +23,6 @@ from watcher.core.model import FAILED, SUCCEEDED, UNFINISHED, Target, parse_rfc3
 from watcher.core.ports import Entry
 from watcher.core.settings import Config
 from watcher.observability.backlogs import Backlogs
-from watcher.observability.batch_histogram import BatchHistogram
 from watcher.observability.daemon_view import DaemonView
 from watcher.observability.gauges import ENDPOINT, gauges
 from watcher.observability.heartbeat_metrics import HeartbeatMetrics
@@ -42,6 +42,15 @@ RESTORED = (60, 300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 259200, 604800
 DETECTED = (0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
 """Bounds of buckets in seconds: of a poll, of its lateness, from recorded to sent, of an incident, and from AWS's own
 time to the event."""
+
+
+class BatchHistogram(Histogram):
+    """A histogram whose series take several observations at once; the library has only `observe`."""
+
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        self._sum.inc(sum(amounts))
+        for bucket, count in Tally(bisect_left(self._upper_bounds, amount) for amount in amounts).items():
+            self._buckets[bucket].inc(count)
 
 
 M = TypeVar("M", Counter, Histogram, BatchHistogram)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from watcher.observability.batch_histogram import BatchHistogram
+from watcher.observability.metrics import BatchHistogram
 
 
 def text_of(registry: CollectorRegistry) -> list[str]:
