@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import GenerateJsonSchema
@@ -49,16 +49,13 @@ class _ForPeople(GenerateJsonSchema):
         """Describe each key by the docstring of its field, unless the field has a description."""
         made, model = super().model_schema(schema), schema["cls"]
         bases = [base for base in reversed(model.__mro__) if issubclass(base, StrictModel)]
-        for name, text in chain.from_iterable(_docstrings_of(base).items() for base in bases):
-            field = model.model_fields.get(name)
-            if field is not None and field.description is None:
-                made["properties"][field.alias or name]["description"] = text
+        for base in bases:
+            # A class that was made from other models has no docstrings of its own.
+            for name, text in _docstrings_in(base.__module__).get(base.__name__, {}).items():
+                field = model.model_fields.get(name)
+                if field is not None and field.description is None:
+                    made["properties"][field.alias or name]["description"] = text
         return made
-
-
-def _docstrings_of(model: type[StrictModel]) -> Mapping[str, str]:
-    """Return the docstrings of the fields that the class itself has; none if it was made from other models."""
-    return _docstrings_in(model.__module__).get(model.__name__, {})
 
 
 @cache
