@@ -76,7 +76,8 @@ class AlertmanagerSink:
             async with self._repeating:
                 now = datetime.now(UTC)
                 alerts = [alert_of(each, now, self.resend_every) for each in deliveries[start : start + MAX_ALERTS]]
-                answers.append(await self._repeat([each for each in alerts if not self._has_ended(each)]))
+                open_ = [each for each in alerts if each["labels"]["incident"] not in self._ended]
+                answers.append(await self._repeat(open_))
         now = datetime.now(UTC)
         self._ended = {incident: (until, alert) for incident, (until, alert) in self._ended.items() if until > now}
         ended = [alert for _, alert in self._ended.values()]
@@ -84,9 +85,6 @@ class AlertmanagerSink:
             answers.append(await self._repeat(ended[start : start + MAX_ALERTS]))  # noqa: PERF401  one after the other
         if refused := [answer for answer in answers if answer]:
             raise SinkError(refused[0])
-
-    def _has_ended(self, alert: Mapping[str, Any]) -> bool:
-        return alert["labels"]["incident"] in self._ended
 
     async def _repeat(self, alerts: Sequence[Mapping[str, Any]]) -> str:
         """Post alerts; return the answer if no member accepted all of them. Alertmanager keeps those that are valid."""

@@ -38,7 +38,9 @@ def alert_of(delivery: Delivery, now: datetime, resend: float) -> dict[str, Any]
         annotations["links"] = links
     step = step_of(event)
     if step is Step.TEST:
-        labels, since, until = _test_labels(event), event["time"], rfc3339(now + timedelta(seconds=TEST_SECONDS))
+        subject = event["subject"]
+        labels = {"alertname": "WatcherTest", "target": subject, "kind": "test", "incident": event["id"]}
+        since, until = event["time"], rfc3339(now + timedelta(seconds=TEST_SECONDS))
     else:
         incident = event["data"]["incident"]
         annotations["problems"] = ", ".join(incident["problems"])
@@ -76,7 +78,3 @@ def labels_of(opening: Mapping[str, Any]) -> dict[str, str]:
 def _alertname(problem: str, kind: str) -> str:
     where = {"endpoint": "Endpoint", "connection": "Connection"}.get(kind, "Target")
     return _NAMES.get(problem, f"Watcher{where}{problem.capitalize()}")
-
-
-def _test_labels(event: Mapping[str, Any]) -> dict[str, str]:
-    return {"alertname": "WatcherTest", "target": event["subject"], "kind": "test", "incident": event["id"]}

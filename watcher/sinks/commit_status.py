@@ -108,14 +108,11 @@ def judged(response: Response) -> tuple[Verdict, str]:
         SinkError: there are too many requests: 429; or 403, if the response says how long to wait, or names the limit.
     """
     text = str(response)
-    if response.status == 429 or (response.status == 403 and _limits(response)):
+    limited = response.retry_after is not None or "rate limit" in response.body.lower()
+    if response.status == 429 or (response.status == 403 and limited):
         wait = UNSAID_WAIT_SECONDS if response.retry_after is None else response.retry_after
         raise SinkError(f"it responded {text}", retry_after=wait)
     return (Verdict.NEVER, text) if response.status in (404, 410) else verdict(response)
-
-
-def _limits(response: Response) -> bool:
-    return response.retry_after is not None or "rate limit" in response.body.lower()
 
 
 class CommitStatusSink(PostingSink):
