@@ -11,6 +11,7 @@ from watcher.core.connections import AVAILABLE, ERROR, PENDING, ConnectionChange
 from watcher.core.diff import Change, Reason
 from watcher.core.digest import Period, digest_data
 from watcher.core.events import (
+    Event,
     connection_event,
     digest_event,
     discovery_event,
@@ -86,36 +87,30 @@ def samples() -> tuple[dict[str, Any], ...]:
     resolved = replace(blocker, status=RESOLVED, resolved_reason="The template was added.", resolved_at=_after(600))
     known = Known(Attempt(_STARTED, FAILED, "network", None, _CODECONNECTIONS | {"sha": _NEW}), _STARTED)
     blocked = [
-        json.loads(blocker_event(NETWORK, change, known, sequence=8, now=_after(630)).body)
+        blocker_event(NETWORK, change, known, sequence=8, now=_after(630))
         for change in (BlockerChange("sync.blocked", blocker), BlockerChange("sync.unblocked", resolved))
     ]
     outage = Outage(_STARTED, "AccessDeniedException", "User is not authorized to perform: GetResourceSyncStatus", 3)
     outages = [
-        json.loads(outage_event(subject, outage, sequence=8, now=_after(600), over=over, targets=40).body)
+        outage_event(subject, outage, sequence=8, now=_after(600), over=over, targets=40)
         for subject in (WEB, NETWORK, ENDPOINT)
         for over in (False, True)
     ]
     discoveries = [
-        json.loads(discovery_event(FOUND_STACK, removed=removed, times=1, sequence=1, now=_after(0)).body)
-        for removed in (False, True)
+        discovery_event(FOUND_STACK, removed=removed, times=1, sequence=1, now=_after(0)) for removed in (False, True)
     ]
-    removals = [
-        json.loads(removal_event(subject, "7" * 32, sequence=9, now=_after(3600)).body)
-        for subject in (NETWORK, ENDPOINT)
-    ]
+    removals = [removal_event(subject, "7" * 32, sequence=9, now=_after(3600)) for subject in (NETWORK, ENDPOINT)]
     changes = (
         ConnectionChange("connection.unavailable", PENDING, None, 1),
         ConnectionChange("connection.unavailable", ERROR, AVAILABLE, 1),
         ConnectionChange("connection.available", AVAILABLE, PENDING, 1),
     )
-    connections = [json.loads(connection_event(GITHUB, each, sequence=2, now=_after(0)).body) for each in changes]
-    digests = [
-        json.loads(digest_event(_digest(well=well), [], due=_after(0), sequence=1, now=_after(1)).body)
-        for well in (True, False)
-    ]
-    reminder = json.loads(extended(json.dumps(_sync(WEB, FAILED, Reason.STATUS)), reminder=2))
-    trial = json.loads(trial_event("ops", _after(0)).body)
-    return (*synced, *stalled, *blocked, *outages, *discoveries, *removals, *connections, *digests, trial, reminder)
+    connections = [connection_event(GITHUB, each, sequence=2, now=_after(0)) for each in changes]
+    digests = [digest_event(_digest(well=well), [], due=_after(0), sequence=1, now=_after(1)) for well in (True, False)]
+    trial = trial_event("ops", _after(0))
+    made = (*synced, *stalled, *blocked, *outages, *discoveries, *removals, *connections, *digests, trial)
+    reminder = extended(_sync(WEB, FAILED, Reason.STATUS).body, reminder=2)
+    return tuple(json.loads(body) for body in (*(event.body for event in made), reminder))
 
 
 def sample_of(event_type: str, subject: Target | EndpointKey) -> dict[str, Any]:
@@ -133,7 +128,7 @@ def sample_of(event_type: str, subject: Target | EndpointKey) -> dict[str, Any]:
     return sample | {"source": source, "subject": name, "data": data}
 
 
-def _sync(target: Any, status: str, reason: Reason) -> dict[str, Any]:
+def _sync(target: Any, status: str, reason: Reason) -> Event:
     where = {**(_PROTON if target is WEB else _CODECONNECTIONS), "branch": "main", "directory": f"/{target.name}"}
     old, new = where | {"sha": _OLD}, where | {"sha": _NEW}
     texts = ["Sync started", *(["Failed to parse schema.yaml: line 14"] if status == FAILED else [])]
@@ -157,8 +152,7 @@ def _sync(target: Any, status: str, reason: Reason) -> dict[str, Any]:
         latest_successful=None if first else before,
     )
     now = _after(1860 if reason is Reason.STALLED else 30)
-    event: dict[str, Any] = json.loads(sync_event(target, change, sequence=7, now=now).body)
-    return event
+    return sync_event(target, change, sequence=7, now=now)
 
 
 def _digest(*, well: bool) -> dict[str, Any]:
