@@ -7,12 +7,12 @@ makes is refused besides (`auth.of_another_site`).
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
 
+from watcher.config.faults import suggestion
 from watcher.core import hand_requests
 from watcher.core.by_hand import MAX_MUTES, HandWriter
 from watcher.messages.sanitize import one_line
@@ -174,7 +174,7 @@ class _Body:
 def _unknown(body: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     for key in body:
         if key not in known:
-            close = get_close_matches(key[:60], known, n=1, cutoff=0.7)
+            close = suggestion(key, known)
             yield one_line(key, 60), f"unknown key; {f'did you mean {close[0]}?' if close else ', '.join(known)}"
 
 
