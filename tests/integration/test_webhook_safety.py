@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
+from yarl import URL
 
 from tests.integration.receiver import OK, Receiver, Reply, receiving
 from tests.integration.webhooks import QUICK, a_delivery, resolve_to, sending, try_once
@@ -104,7 +105,7 @@ async def test_a_name_that_leads_to_this_machines_own_address_is_refused(monkeyp
 async def test_a_name_with_several_refused_addresses_tells_of_each() -> None:
     poster = Poster("https://localhost:9/", OPTIONS)
     with pytest.raises(SinkError, match=r"loopback") as raised:
-        await poster.post(b"", {})
+        await poster.request("POST", URL("https://localhost:9/"), b"", {})
     assert "Multiple" not in str(raised.value)
     await poster.close()
 
@@ -149,7 +150,7 @@ async def test_an_endless_body_is_read_for_64_kib_and_cut(receiver: Receiver, st
 async def test_4_kib_of_an_answers_first_line_are_kept(receiver: Receiver) -> None:
     receiver.script.append(Reply(500, body=b"\n \n" + b"x" * 100_000 + b"\ny"))
     poster = Poster(receiver.url(), OPTIONS.model_copy(update={"allow_http": True, "allow_private": True}))
-    response = await poster.post(b"{}", {})
+    response = await poster.request("POST", URL(receiver.url()), b"{}", {})
     await poster.close()
     assert response.text == "x" * 4_096
 

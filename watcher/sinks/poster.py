@@ -70,10 +70,6 @@ class Poster:
         self._session: ClientSession | None = None
         self._closed = False
 
-    async def post(self, body: bytes, headers: Mapping[str, str], path: str = "") -> Response:
-        """Make one POST, without redirects or retries; `path` is appended to the URL. Raises as `request`."""
-        return await self.request("POST", verbatim(self._base + path) if path else self._url, body, headers)
-
     async def request(self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str]) -> Response:
         """Make one request to a URL of the receiver's origin, without redirects or retries.
 
@@ -106,7 +102,7 @@ class Poster:
         path: str = "",
         judge: Callable[[Response], tuple[Verdict, str]] = verdict,
     ) -> tuple[Verdict, str]:
-        """Make one try and return what it means for the delivery, as `judge` says; see `verdict`, also for errors.
+        """Make one POST and return what it means for the delivery, as `judge` says; see `verdict`, also for errors.
 
         Without a response it is LATER rather than a failure of the sink, since the event may be the cause. Each
         header replaces earlier ones of the same name, whatever their letter case. `path` is appended to the URL.
@@ -116,7 +112,8 @@ class Poster:
                 sent: CIMultiDict[str] = CIMultiDict()
                 for each in (*headers, propagated()):
                     sent.update(each)
-                response = await self.post(body, sent, path)
+                url = verbatim(self._base + path) if path else self._url
+                response = await self.request("POST", url, body, sent)
                 traced.status(response.status)
             return judge(response)
         except UnansweredError as error:
