@@ -5,11 +5,11 @@ like a secret.
 """
 
 import re
-from base64 import b64decode
-from collections.abc import Callable, Collection, Iterable
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from watcher.util.bounded_text import CUT, LONGEST_TEXT, bounded
-from watcher.util.secret_search import Secret, SecretSearch
+from watcher.util.secret_search import CUT_FROM, Secret, SecretSearch
 
 HIDDEN = "[redacted]"
 
@@ -24,24 +24,28 @@ class _Remembered:
     """The values that are known to be secret in this process."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Secret] = {}
-        self._temporary: dict[str, Secret] = {}
+        self._known: dict[str, list[Secret]] = {}
+        self._temporary: dict[str, list[Secret]] = {}
         self.search = SecretSearch()
 
     def add(self, secrets: Iterable[str], *, temporary: bool) -> None:
         to = self._temporary if temporary else self._known
         new = [secret for secret in secrets if len(secret) >= _MIN_LENGTH and secret not in to]
-        to.update((secret, Secret.of(secret)) for secret in new)
+        to.update((secret, [Secret.of(secret), *_encoded(secret)]) for secret in new)
         while len(self._temporary) > _MAX_TEMPORARY:
             del self._temporary[next(iter(self._temporary))]
         if new:
-            self.search = SecretSearch([*self._known.values(), *self._temporary.values()])
+            forms = (*self._known.values(), *self._temporary.values())
+            self.search = SecretSearch(form for each in forms for form in each)
 
 
 _remembered = _Remembered()
 
 _BETWEEN = r"\\*[\"']?\s*[:=>]\s*(?:b?\\*[\"'])?"
 """What separates a name from its value: in a header, in JSON (also within JSON), in Python, in XML."""
+
+_URL_SAFE = str.maketrans("+/", "-_")
+"""From base64 to the form of it that URLs and JSON Web Tokens have (RFC 4648, section 5)."""
 
 _VALUE = r"[^\s\",&'<]+"
 
@@ -86,8 +90,25 @@ def hider(values: Collection[str], parts: Collection[str] = ()) -> Callable[[str
     last = {value.rpartition(" ")[2] for value in held}
     secrets = [Secret.of(value) for value in {*held, *parts} - last if len(value) > 1]
     secrets += [Secret.of(word, words=True) for word in last if len(word) > 1]
+    secrets += [form for value in held | last for form in _encoded(value)]
     search = SecretSearch(secrets)
     return lambda text: search.hide(text, HIDDEN)
+
+
+def _encoded(secret: str) -> Iterator[Secret]:
+    """The secret in hexadecimal, and in base64: its letters there at each place that it can have in a longer text."""
+    raw = secret.encode(errors="surrogatepass")
+    if len(raw) < CUT_FROM:
+        return
+    yield Secret.of(raw.hex())
+    for before, shared in (
+        (0, 0),
+        (1, 2),
+        (2, 3),
+    ):  # bytes of other text in its first group of three, and their letters
+        whole = (before + len(raw)) // 3 * 3
+        text = b64encode((bytes(before) + raw)[:whole]).decode()[shared:]
+        yield from map(Secret.of, {text, text.translate(_URL_SAFE)})
 
 
 def _credentials(header: str) -> list[str]:

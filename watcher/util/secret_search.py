@@ -1,8 +1,9 @@
 """Finds secrets in a text, in any encoding. Pure.
 
-Texts and secrets are compared in a normal form: UTF-8 without percent-encoding and without the escapes of JSON, Python
-and HTML, nested ones included. Secrets of at least `CUT_FROM` bytes are compared in lower case, and with `+` as a
-space, as in HTML forms. So a secret is found even if a receiver repeats it in another case, escaped or truncated.
+Texts and secrets are compared in a normal form: UTF-8 without percent-encoding and without the escapes of JSON,
+JavaScript, Python and HTML, nested ones included. Secrets of at least `CUT_FROM` bytes are compared in lower case, and
+with `+` as a space, as in HTML forms. So a secret is found even if a receiver repeats it in another case, escaped or
+truncated.
 
 The cost grows with the length of the text, and hardly with the number of secrets.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import html
 import re
+import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -29,8 +31,8 @@ _LAYERS = 3
 
 _ESCAPE = re.compile(
     rb"%(?:25)*([0-9A-Fa-f]{2})"
-    rb"|&(?:amp;)*(#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
-    rb"|\\+(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([\"'/]))"
+    rb"|&(?:amp;)*(#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31}(?=;));?"
+    rb"|\\+(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2})|([0-3][0-7]{2})|([\"'/]))"
     rb"|(\\)\\+"
 )
 """An escape, or one that is itself escaped, as in JSON within JSON."""
@@ -188,13 +190,16 @@ def _layer(raw: bytes) -> tuple[bytes, Origin]:
 
 def _unescape(escape: re.Match[bytes]) -> bytes | None:
     """The bytes that an escape stands for; None if it only looks like one."""
-    percent, entity, unicode, byte, quoted, backslash = escape.groups()
+    percent, entity, unicode, braced, byte, octal, quoted, backslash = escape.groups()
     if code := percent or byte:
         return bytes([int(code, 16)])
+    if octal:
+        return bytes([int(octal, 8)])
     if entity:
         written = f"&{entity.decode()};"
         meant = html.unescape(written)
         return None if meant == written else meant.encode(errors="surrogatepass")
-    if unicode:
-        return chr(int(unicode, 16)).encode(errors="surrogatepass")
+    if unicode := unicode or braced:
+        code = int(unicode, 16)
+        return chr(code).encode(errors="surrogatepass") if code <= sys.maxunicode else None
     return quoted or backslash

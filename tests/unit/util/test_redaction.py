@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import time
+from base64 import b64encode, urlsafe_b64encode
 from hashlib import sha512
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
@@ -128,6 +129,8 @@ FORMS: dict[str, Callable[[str], str]] = {
     "JSON": in_json,
     "JSON, every letter": every("\\u%04x"),
     "JSON, every letter, upper case": every("\\u%04X"),
+    "JavaScript, every letter": every("\\u{%x}"),
+    "octal, every byte": lambda text: "".join(f"\\{byte:03o}" for byte in text.encode()),
     "JSON as PHP writes it": lambda text: in_json(text).replace("/", "\\/"),
     "JSON within JSON within JSON": lambda text: in_json(in_json(in_json(text))),
     "Python": lambda text: repr(text)[1:-1],
@@ -135,6 +138,7 @@ FORMS: dict[str, Callable[[str], str]] = {
     "HTML": html.escape,
     "HTML, every letter": every("&#%d;"),
     "HTML, every letter, hexadecimal": every("&#x%X;"),
+    "HTML, every letter, without semicolons": every("&#%d"),
     "HTML by names": lambda text: text.replace("/", "&sol;").replace("+", "&plus;").replace("=", "&equals;"),
     "HTML twice": lambda text: html.escape(html.escape(text)),
     "percent": lambda text: quote(text, safe=""),
@@ -160,6 +164,22 @@ def test_a_secret_is_hidden_in_every_form_whole_and_cut_short(secret: str, form:
     for part in (secret, secret[:-1], secret[:25]):
         shown = redact(f"sent <{FORMS[form](part)}>, which is wrong")
         assert shown == f"sent <{HIDDEN}>, which is wrong", part
+
+
+@pytest.mark.parametrize("secret", [*TOKENS, "8letters"])
+@pytest.mark.parametrize("around", ["", "a", "ab", "user:"])
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode, bytes.hex])
+def test_a_secret_is_hidden_in_base64_and_hexadecimal_wherever_it_stands_in_the_text(
+    secret: str, around: str, encode: Callable[[bytes], str | bytes]
+) -> None:
+    made = encode(f"{around}{secret}{around}".encode())
+    written = made if isinstance(made, str) else made.decode()
+    remember(secret)
+    for hide in (redact, hider([secret])):
+        before, found, after = hide(f"sent {written}").partition(HIDDEN)
+        assert found
+        rest = len(written) - len(encode(secret.encode()))
+        assert len(before.removeprefix("sent ")) + len(after.replace(HIDDEN, "")) <= rest + 8
 
 
 def test_eight_letters_of_a_secret_give_it_away_unless_they_are_words() -> None:
