@@ -244,6 +244,10 @@ async def test_a_command_that_hangs_is_ended_with_all_its_children(
         (r"printf '\377' >&2; exit 1", "ended with 1"),
         (f"echo '{PRINTED}' | sed 's/\"test\"/null/'", "returned could not be read: ValueError: the access key is not"),
         (f"echo '{PRINTED}' | sed 's/-secret/ö/'", "returned could not be read: ValueError: the secret key is not"),
+        (
+            f"echo '{PRINTED}' | sed 's/}}/, \"SessionToken\": \"a\\\\n\"}}/'",
+            "returned could not be read: ValueError: the session token is not",
+        ),
     ],
 )
 async def test_a_command_that_fails_says_so(
@@ -256,6 +260,27 @@ async def test_a_command_that_fails_says_so(
     ).findings
     assert "profile 'team'" in str(finding.error)
     assert said in str(finding.error)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("{helper} --token open-Sesame-42 get", "'{helper}' ended with 1: no: --token [redacted] get"),
+        ("{helper} --Password=open-Sesame-42", "ended with 1: no: --Password=[redacted]"),
+        ("{helper} --profile production", "ended with 1: no: --profile production"),
+        ("API_TOKEN=open-Sesame-42 {helper}", "its credential_process 'API_TOKEN=…' cannot be started: "),
+    ],
+)  # fmt: skip
+async def test_a_secret_of_a_command_line_is_not_shown(
+    simulator: Simulator, aws_config: AwsConfig, tmp_path: Path, command: str, said: str
+) -> None:
+    helper = a_script(tmp_path / "helper", 'echo "no: $*" >&2; exit 1')
+    aws_config(f"[profile team]\ncredential_process = {command.format(helper=helper)}\n")
+    (finding,) = (
+        await check_all(a_config(None, [TEAM], accounts={"team": account(simulator)}), datetime.now(UTC))
+    ).findings
+    assert said.format(helper=helper) in str(finding.error)
+    assert "Sesame" not in str(finding.error)
 
 
 # Files.

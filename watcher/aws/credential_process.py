@@ -8,19 +8,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import subprocess
+from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from watcher.errors import EndpointUnreadable
-from watcher.util.redaction import redacted_excerpt
+from watcher.util.redaction import redacted_excerpt, remember
 from watcher.util.units import format_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 PROCESS_SECONDS = 25.0
 """Seconds that a process may run."""
 
 MAX_OUTPUT_BYTES = 64 * 1024
+
+_SECRET_NAME = re.compile(r"(?i)pass|secret|token|key|auth|cred")
 
 _groups: set[int] = set()
 """The process groups that are running."""
@@ -34,7 +41,10 @@ async def start(profile: str, *command: str, **pipes: Any) -> CredentialProcess:
     Raises:
         EndpointUnreadable: the command cannot be started.
     """
-    what = f"profile {profile!r}: its credential_process {command[0] if command else ''!r}"
+    remember(*_secret_arguments(command))
+    # A variable before the command, as a shell would set it, may be a secret; it is taken for the command's name.
+    first = re.sub(r"(?s)^(\w+=).+", r"\1…", command[0]) if command else ""
+    what = f"profile {profile!r}: its credential_process {first!r}"
     try:
         # Not asyncio's: a start that is cancelled there leaves the children of the process running.
         process = subprocess.Popen(  # noqa: ASYNC220, S603  short; the command is the operator's
@@ -45,6 +55,14 @@ async def start(profile: str, *command: str, **pipes: Any) -> CredentialProcess:
         raise EndpointUnreadable("CredentialProcessFailed", f"{what} cannot be started: {reason}") from error
     _groups.add(process.pid)
     return CredentialProcess(process, what)
+
+
+def _secret_arguments(command: Sequence[str]) -> Iterator[str]:
+    """Yield the values of options whose names say that they are secret: the command may repeat them in its errors."""
+    for option, following in pairwise([*command, ""]):
+        name, _, value = option.partition("=")
+        if name.startswith("-") and _SECRET_NAME.search(name):
+            yield value or following
 
 
 def kill_all() -> None:

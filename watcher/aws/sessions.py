@@ -134,7 +134,8 @@ class Session:
                 credentials = assumed_role(self.botocore, self._account, self.region, credentials)
             chain.asked = credentials.method
         frozen = await credentials.get_frozen_credentials()
-        for what, value in (("access key", frozen.access_key), ("secret key", frozen.secret_key)):
+        token = ("session token", frozen.token or "none")
+        for what, value in (("access key", frozen.access_key), ("secret key", frozen.secret_key), token):
             if not isinstance(value, str) or not re.fullmatch("[!-~]+", value):
                 raise ValueError(f"the {what} is not a text of visible ASCII characters")
         if self._credentials is None and isinstance(credentials, RefreshableCredentials):
