@@ -16,7 +16,7 @@ from referencing.jsonschema import DRAFT202012
 
 from tests.support.fake_daemon import BEGAN, Site, attempt, serving
 from watcher.config.reloader import ReloadStatus
-from watcher.core.by_hand import Acknowledgement, HandMute, by_hand
+from watcher.core.by_hand import Acknowledgement, HandMute, in_order
 from watcher.core.deliveries import Delivery, DeliveryOutcome, DeliveryState
 from watcher.core.model import rfc3339
 from watcher.core.ports import Entry
@@ -189,7 +189,7 @@ async def test_rows_have_the_mute_and_the_acknowledgement_of_their_incident(site
     acknowledged = Acknowledgement("7", failing.id, BEGAN, BEGAN, "ada", "I look into it")
     await peek.store.add_mute(mute)
     await peek.store.add_mute(over)
-    peek.by_hand = by_hand([mute], [acknowledged])
+    peek.by_hand = in_order([mute], [acknowledged])
     _, body, _ = await site.get(f"/api/targets/{failing.id}")
     hold("/api/targets/{id}", 200, body)
     assert body["incident"]["acknowledged"] == {"at": rfc3339(BEGAN), "by": "ada", "note": "I look into it"}

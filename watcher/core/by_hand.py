@@ -85,7 +85,7 @@ NOTHING_BY_HAND = ByHand()
 """Nobody has set anything."""
 
 
-def by_hand(mutes: Sequence[HandMute], acknowledgements: Sequence[Acknowledgement]) -> ByHand:
+def in_order(mutes: Sequence[HandMute], acknowledgements: Sequence[Acknowledgement]) -> ByHand:
     """Return these mutes and acknowledgements in their order."""
     ordered = sorted(mutes, key=lambda mute: (mute.created_at, mute.id))
     return ByHand(tuple(ordered), {each.incident: each for each in acknowledgements})

@@ -26,7 +26,7 @@ from watcher.cli.output.deliveries import (
 from watcher.cli.output.events import EventPrinter, event_text
 from watcher.cli.output.report import print_csv, print_report
 from watcher.cli.output.targets import print_targets, record_to_json, status_rows
-from watcher.core.by_hand import Acknowledgement, by_hand
+from watcher.core.by_hand import Acknowledgement, in_order
 from watcher.core.connections import ConnectionChange
 from watcher.core.deliveries import DeliveryRecord, DeliveryState
 from watcher.core.diff import diff
@@ -157,7 +157,7 @@ def test_status_shows_since_when_an_incident_is_open_and_who_acknowledged_it_als
         WEB.id: Record(Known(an_attempt(80, IN_PROGRESS), minute(80)), incident=retried),
         ENVIRONMENT.id: Record(Known(an_attempt(80, IN_PROGRESS), minute(80))),
     }
-    hand = by_hand((), (Acknowledgement("5f1c2e", WEB.id, minute(20), minute(30), "ada"),))
+    hand = in_order((), (Acknowledgement("5f1c2e", WEB.id, minute(20), minute(30), "ada"),))
     print_targets(status_rows(config_of(ENVIRONMENT, WEB), known, NOW, hand), NOW)
     assert rows(shown)[2:] == [
         ["STATUS", "TARGET", "AGE", "INCIDENT", "NOTE"],

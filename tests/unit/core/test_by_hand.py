@@ -18,8 +18,8 @@ from watcher.core.by_hand import (
     HandMute,
     acknowledgement_from_json,
     acknowledgement_to_json,
-    by_hand,
     ended_early,
+    in_order,
     mute_from_json,
     mute_to_json,
 )
@@ -79,10 +79,10 @@ def test_what_a_mute_held_back_is_sent_once_no_mute_holds_it_back(mutes: tuple[H
     ("hand", "incident", "reminded"),
     [
         (ByHand(), INCIDENT, True),
-        (by_hand([], [ACK]), INCIDENT, False),
-        (by_hand([], [ACK]), replace(INCIDENT, opened_at=minute(3)), True),
-        (by_hand([], [ACK]), replace(INCIDENT, id="8"), True),
-        (by_hand([MUTE], []), INCIDENT, False),
+        (in_order([], [ACK]), INCIDENT, False),
+        (in_order([], [ACK]), replace(INCIDENT, opened_at=minute(3)), True),
+        (in_order([], [ACK]), replace(INCIDENT, id="8"), True),
+        (in_order([MUTE], []), INCIDENT, False),
     ],
     ids=["nothing", "acknowledged", "opened again", "another", "muted"],
 )
@@ -156,7 +156,7 @@ def test_a_row_shows_when_and_by_whom_its_incident_was_acknowledged() -> None:
     acknowledged = {"at": "2026-11-23T08:02:00Z", "by": "ada", "note": None}
     opened = {"id": "7", "opened_at": "2026-11-23T08:01:00Z", "problems": ["failed"], "sinks": None}
     record = Record(incident=INCIDENT)
-    assert open_to_json(record, by_hand([], [ACK])) == {**opened, "acknowledged": acknowledged}
+    assert open_to_json(record, in_order([], [ACK])) == {**opened, "acknowledged": acknowledged}
     assert open_to_json(record, ByHand()) == {**opened, "acknowledged": None}
     notified = Record(incident=replace(INCIDENT, notified=("ops",)))
     assert open_to_json(notified, ByHand()) == {**opened, "sinks": ["ops"], "acknowledged": None}
@@ -165,7 +165,7 @@ def test_a_row_shows_when_and_by_whom_its_incident_was_acknowledged() -> None:
 
 def test_mutes_are_in_the_order_in_which_they_were_made() -> None:
     later, same = replace(MUTE, id="0", created_at=minute(2)), replace(MUTE, id="1b")
-    made = by_hand([later, same, MUTE], [ACK])
+    made = in_order([later, same, MUTE], [ACK])
     assert made == ByHand((MUTE, same, later), {"7": ACK})
     assert made.parts == (MUTE, same, later, ACK)
 

@@ -9,18 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import uuid4
 
-from watcher.core.by_hand import (
-    MAX_MUTES,
-    Acknowledgement,
-    ByHand,
-    HandMute,
-    acknowledgement_from_json,
-    acknowledgement_to_json,
-    by_hand,
-    ended_early,
-    mute_from_json,
-    mute_to_json,
-)
+from watcher.core import by_hand
+from watcher.core.by_hand import Acknowledgement, ByHand, HandMute
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.client import ConditionFailedError
 from watcher.stores.dynamodb.contents import Contents
@@ -41,14 +31,14 @@ class HandItems:
         since = "" if now is None else f"{items.number_at(now.timestamp()):020}"
         found = [item async for item in self._table.pages(items.BY_HAND, since=since)]
         mutes = [self._mute_of(item) for item in found if not _is_acknowledgement(item)]
-        return by_hand(
+        return by_hand.in_order(
             [mute for mute in mutes if now is None or now < mute.ends],
             [self._acknowledgement_of(item) for item in found if _is_acknowledgement(item)],
         )
 
     async def add_mute(self, mute: HandMute) -> bool:
         """Add a mute unless there are `MAX_MUTES`; if several are added at the same moment, there may be a few more."""
-        if len((await self.read(mute.created_at)).mutes) >= MAX_MUTES:
+        if len((await self.read(mute.created_at)).mutes) >= by_hand.MAX_MUTES:
             return False
         await self._table.write(Put(mute_item(mute)))
         return True
@@ -56,7 +46,7 @@ class HandItems:
     async def end_mute(self, mute_id: str, now: datetime, by: str) -> HandMute | None:
         """End an active mute early; None: there is none with this id."""
         mute = next((each for each in (await self.read(now)).mutes if each.id == mute_id), None)
-        ended = ended_early(mute, now, by) if mute else None
+        ended = by_hand.ended_early(mute, now, by) if mute else None
         if mute is None or ended is None:
             return None
         try:
@@ -86,25 +76,25 @@ class HandItems:
 
     def _mute_of(self, item: Item) -> HandMute:
         try:
-            return mute_from_json(parse(item["form"], None, "the mute"))
+            return by_hand.mute_from_json(parse(item["form"], None, "the mute"))
         except ValueError as error:
             raise self._contents.table.unreadable("a mute", error) from error
 
     def _acknowledgement_of(self, item: Item) -> Acknowledgement:
         try:
-            return acknowledgement_from_json(parse(item["form"], None, "the acknowledgement"))
+            return by_hand.acknowledgement_from_json(parse(item["form"], None, "the acknowledgement"))
         except ValueError as error:
             raise self._contents.table.unreadable("an acknowledgement", error) from error
 
 
 def mute_item(mute: HandMute) -> Item:
     """Return the item of a mute."""
-    return codec.at(items.mute(mute), {"at": mute.ends.timestamp(), "form": json.dumps(mute_to_json(mute))})
+    return codec.at(items.mute(mute), {"at": mute.ends.timestamp(), "form": json.dumps(by_hand.mute_to_json(mute))})
 
 
 def acknowledgement_item(each: Acknowledgement) -> Item:
     """Return the item of an acknowledgement."""
-    form = json.dumps(acknowledgement_to_json(each))
+    form = json.dumps(by_hand.acknowledgement_to_json(each))
     return codec.at(items.acknowledgement(each.incident), {"at": each.at.timestamp(), "form": form})
 
 

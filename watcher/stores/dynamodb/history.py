@@ -7,18 +7,8 @@ import json
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-from watcher.core.history import (
-    ATTEMPT_FORM,
-    INCIDENT_FORM,
-    HistoryRow,
-    IncidentRow,
-    attempt_from_json,
-    incident_from_json,
-    labels_of,
-    moment_of,
-    place_of,
-    row_to_json,
-)
+from watcher.core import history
+from watcher.core.history import HistoryRow, IncidentRow
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.contents import Contents
 from watcher.stores.dynamodb.items import Item
@@ -40,16 +30,16 @@ class HistoryItems:
 
     async def read(self, since: datetime | None = None) -> AsyncIterator[HistoryRow]:
         """Yield the attempts that started since then, and then the incidents that ended since then."""
-        first = "" if since is None else place_of(since)
+        first = "" if since is None else history.place_of(since)
         for partition in (items.ATTEMPTS, items.INCIDENTS):
             async for item in self._table.pages(partition, since=first):
                 row = self._row_of(item)
-                if since is None or moment_of(row) >= since:
+                if since is None or history.moment_of(row) >= since:
                     yield row
 
     async def prune(self, before: datetime, limit: int) -> int:
         """Delete up to `limit` older rows; returns how many."""
-        end, old = place_of(before), list[Item]()
+        end, old = history.place_of(before), list[Item]()
         for partition in (items.ATTEMPTS, items.INCIDENTS):
             async for item in self._table.pages(partition, page=PAGE):
                 if item["s"] >= end or len(old) == limit:
@@ -60,19 +50,19 @@ class HistoryItems:
 
     def _row_of(self, item: Item) -> HistoryRow:
         is_incident = item["k"] == items.INCIDENTS
-        what, wanted = ("incident", INCIDENT_FORM) if is_incident else ("attempt", ATTEMPT_FORM)
+        what, wanted = ("incident", history.INCIDENT_FORM) if is_incident else ("attempt", history.ATTEMPT_FORM)
         try:
             form = {name: item.get(name) for name in wanted}
             form |= {name: bool(form[name]) for name in _FLAGS if name in form}
-            form["labels"] = labels_of(item["labels"])
+            form["labels"] = history.labels_of(item["labels"])
             check(form, wanted, f"the {what}")
         except ValueError as error:
             raise self._contents.table.unreadable(f"the {what} of {item['subject']!s}", error) from error
-        return incident_from_json(form) if is_incident else attempt_from_json(form)
+        return history.incident_from_json(form) if is_incident else history.attempt_from_json(form)
 
 
 def item_of(row: HistoryRow) -> Item:
     """Return the item of a row."""
-    form = row_to_json(row) | {"labels": json.dumps(dict(row.labels))}
+    form = history.row_to_json(row) | {"labels": json.dumps(dict(row.labels))}
     key = items.incident(row) if isinstance(row, IncidentRow) else items.attempt(row)
     return codec.at(key, {name: value for name, value in form.items() if value is not None})

@@ -5,18 +5,8 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
-from watcher.core.by_hand import (
-    MAX_MUTES,
-    Acknowledgement,
-    ByHand,
-    HandMute,
-    acknowledgement_from_json,
-    acknowledgement_to_json,
-    by_hand,
-    ended_early,
-    mute_from_json,
-    mute_to_json,
-)
+from watcher.core import by_hand
+from watcher.core.by_hand import Acknowledgement, ByHand, HandMute
 from watcher.stores.sqlite.database import Database
 from watcher.util.shapes import parse
 
@@ -44,22 +34,22 @@ def read(connection: sqlite3.Connection, now: datetime | None) -> ByHand:
     """
     mutes = connection.execute("SELECT form FROM mute WHERE ends > ?", (now.timestamp() if now else 0.0,))
     acknowledgements = connection.execute("SELECT form FROM acknowledgement")
-    return by_hand(
-        [mute_from_json(parse(text, None, "the mute")) for (text,) in mutes],
-        [acknowledgement_from_json(parse(text, None, "the acknowledgement")) for (text,) in acknowledgements],
+    return by_hand.in_order(
+        [by_hand.mute_from_json(parse(text, None, "the mute")) for (text,) in mutes],
+        [by_hand.acknowledgement_from_json(parse(text, None, "the acknowledgement")) for (text,) in acknowledgements],
     )
 
 
 def write_mute(connection: sqlite3.Connection, mute: HandMute) -> None:
     """Write a mute, in place of an earlier state of it."""
-    row = (mute.id, mute.ends.timestamp(), json.dumps(mute_to_json(mute)))
+    row = (mute.id, mute.ends.timestamp(), json.dumps(by_hand.mute_to_json(mute)))
     connection.execute("INSERT OR REPLACE INTO mute VALUES (?, ?, ?)", row)
 
 
 def write_acknowledgements(connection: sqlite3.Connection, acknowledgements: Sequence[Acknowledgement]) -> None:
     """Write acknowledgements, each in place of an earlier one of the same incident."""
     rows = [
-        (each.incident, each.subject, each.at.timestamp(), json.dumps(acknowledgement_to_json(each)))
+        (each.incident, each.subject, each.at.timestamp(), json.dumps(by_hand.acknowledgement_to_json(each)))
         for each in acknowledgements
     ]
     connection.executemany("INSERT OR REPLACE INTO acknowledgement VALUES (?, ?, ?, ?)", rows)
@@ -79,7 +69,7 @@ def prune(connection: sqlite3.Connection, before: float) -> None:
 def _add(connection: sqlite3.Connection, mute: HandMute) -> bool:
     now = mute.created_at.timestamp()
     (active,) = connection.execute("SELECT count(*) FROM mute WHERE ends > ?", (now,)).fetchone()
-    if active >= MAX_MUTES:
+    if active >= by_hand.MAX_MUTES:
         return False
     write_mute(connection, mute)
     return True
@@ -89,8 +79,8 @@ def _end(connection: sqlite3.Connection, mute_id: str, now: datetime, by: str) -
     row = connection.execute("SELECT form FROM mute WHERE id = ?", (mute_id,)).fetchone()
     if row is None:
         return None
-    mute = mute_from_json(parse(row[0], None, "the mute"))
-    ended = ended_early(mute, now, by)
+    mute = by_hand.mute_from_json(parse(row[0], None, "the mute"))
+    ended = by_hand.ended_early(mute, now, by)
     if ended is not None:
         write_mute(connection, ended)
     return ended

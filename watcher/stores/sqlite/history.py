@@ -6,18 +6,8 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from watcher.core.history import (
-    ATTEMPT_FORM,
-    INCIDENT_FORM,
-    HistoryRow,
-    IncidentRow,
-    attempt_from_json,
-    incident_from_json,
-    labels_of,
-    moment_of,
-    place_of,
-    row_to_json,
-)
+from watcher.core import history
+from watcher.core.history import HistoryRow, IncidentRow
 from watcher.stores.sqlite.database import Database
 from watcher.util.shapes import NONE
 
@@ -26,7 +16,7 @@ PAGE = 2000
 
 _KEYS = {"attempt": ("started_at", "subject"), "incident": ("closed_at", "subject", "id")}
 """The keys of the tables, which begin with the moment of a row."""
-_FORMS = {"attempt": ATTEMPT_FORM, "incident": INCIDENT_FORM}
+_FORMS = {"attempt": history.ATTEMPT_FORM, "incident": history.INCIDENT_FORM}
 """The columns are the keys of these forms."""
 _TYPES = {
     "attempt": (str, str, str, float | NONE, str | NONE, int, int, str),
@@ -41,12 +31,12 @@ class SqliteHistoryReader:
     database: Database
 
     async def history(self, since: datetime | None = None) -> AsyncIterator[HistoryRow]:
-        first = "" if since is None else place_of(since)
+        first = "" if since is None else history.place_of(since)
         for table, key in _KEYS.items():
             place: tuple[str, ...] = (first, *("" for _ in key[1:]))
             while page := await self.database.query(_page, table, place):
                 for _, row in page:
-                    if since is None or moment_of(row) >= since:
+                    if since is None or history.moment_of(row) >= since:
                         yield row
                 place = page[-1][0]
 
@@ -61,7 +51,7 @@ def read(connection: sqlite3.Connection) -> Iterator[HistoryRow]:
 def write(connection: sqlite3.Connection, rows: Iterable[HistoryRow]) -> None:
     """Write rows, each in place of an earlier one of the same attempt or incident."""
     for row in rows:
-        form = row_to_json(row) | {"labels": json.dumps(dict(row.labels))}
+        form = history.row_to_json(row) | {"labels": json.dumps(dict(row.labels))}
         values = ", ".join(f":{name}" for name in form)
         table = "incident" if isinstance(row, IncidentRow) else "attempt"
         connection.execute(f"INSERT OR REPLACE INTO {table} ({', '.join(form)}) VALUES ({values})", form)
@@ -73,7 +63,7 @@ def prune(connection: sqlite3.Connection, before: datetime, limit: int) -> int:
     for table, key in _KEYS.items():
         names = ", ".join(key)
         sql = f"SELECT {names} FROM {table} WHERE {key[0]} < ? {_order(table)} LIMIT ?"
-        old = connection.execute(sql, (place_of(before), limit - count)).fetchall()
+        old = connection.execute(sql, (history.place_of(before), limit - count)).fetchall()
         connection.executemany(f"DELETE FROM {table} WHERE ({names}) = ({', '.join('?' for _ in key)})", old)
         count += len(old)
     return count
@@ -102,7 +92,8 @@ def _row(table: str, values: Sequence[Any]) -> HistoryRow:
     if not all(map(isinstance, values, _TYPES[table])):
         raise ValueError(f"{values!r} cannot be a row of {table}")
     form = dict(zip(_FORMS[table], values, strict=True))
-    form["labels"] = labels_of(form["labels"])
+    form["labels"] = history.labels_of(form["labels"])
     if table == "incident":
-        return incident_from_json(form | {"removed": bool(form["removed"])})
-    return attempt_from_json(form | {"first_seen": bool(form["first_seen"]), "observed": bool(form["observed"])})
+        return history.incident_from_json(form | {"removed": bool(form["removed"])})
+    flags = {"first_seen": bool(form["first_seen"]), "observed": bool(form["observed"])}
+    return history.attempt_from_json(form | flags)
