@@ -96,7 +96,6 @@ class ConfigKeeper:
         self._asked.set()
 
     async def run(self) -> None:
-        """Keep what there is to keep, until cancelled."""
         failing = False
         while True:
             await self._asked.wait()

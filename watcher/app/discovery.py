@@ -157,7 +157,6 @@ class Discovery:
                 await self._put(config, with_discovered(config, self.selections.values()))
 
     async def keep_fresh(self) -> None:
-        """Call `refresh` again and again, until cancelled."""
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
             with suppress(StoreError):  # what writes to the store reports its trouble

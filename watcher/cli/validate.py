@@ -103,7 +103,6 @@ def _when(mute: Mute, now: datetime) -> str:
 
 
 def _mute_to_json(mute: Mute, now: datetime) -> dict[str, Any]:
-    """Return a mute as `validate --json` prints it."""
     applies = mute.applies_at(now)
     over = mute.over_at(now) if applies else None
     return {
@@ -117,7 +116,6 @@ def _mute_to_json(mute: Mute, now: datetime) -> dict[str, Any]:
 
 
 def _to_json(load: EndpointLoad) -> dict[str, Any]:
-    """Return an endpoint's load as `validate --json` prints it."""
     return {
         "account": load.endpoint.account,
         "region": load.endpoint.region,

@@ -67,7 +67,6 @@ class Membership:
         self.keeper = LeaseKeeper(me, shards.leases(me), self, tenure, count=shards.count, term=shards.term)
 
     def may_poll(self, key: EndpointKey) -> bool:
-        """Return whether this daemon may poll an endpoint at this moment."""
         return self._tenure.covers(self._shards.shard_of(str(key)))
 
     def grace(self, longest: float) -> float:

@@ -63,7 +63,6 @@ class Fault:
             raise ValueError(f"there is no fault {self.name!r}; known: {', '.join(FAULTS)}")
 
     def applied(self, service: str, correct: MakeAnswer) -> Reply:
-        """The reply of `service` with this fault."""
         return replace(FAULTS[self.name](self, service, correct), kind=self.name)
 
 

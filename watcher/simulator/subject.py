@@ -106,7 +106,6 @@ class Subject:
 
     @property
     def proton_provider(self) -> str:
-        """Its provider as Proton calls it."""
         return PROTON_PROVIDERS.get(self.provider, self.provider)
 
     def folder(self) -> str:
@@ -129,7 +128,6 @@ class Subject:
         return not any(moment in span for span in self.absent)
 
     def branch_at(self, moment: float) -> str:
-        """The branch that it is synced from at this moment."""
         moved = [branch for since, branch in self.settings.moves if since <= moment]
         return moved[-1] if moved else self.branch
 
@@ -153,7 +151,6 @@ class Subject:
             )
 
     def at_pace(self, pace: float) -> Subject:
-        """The same target, `pace` times as fast."""
         if not (self.absent or self.blockers or self.settings.moves):
             return self
         moves = tuple((since / pace, branch) for since, branch in self.settings.moves)

@@ -96,7 +96,6 @@ class Timeline:
     repeat: bool = False
 
     def at_pace(self, pace: float) -> Timeline:
-        """The same timeline, `pace` times as fast."""
         return replace(self, scenes=tuple(scene.at_pace(pace) for scene in self.scenes))
 
 

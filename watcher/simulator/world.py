@@ -103,7 +103,6 @@ class World:
             return key, error_reply(service, error.code, error.message)
 
     def inventory(self, place: Place) -> Inventory:
-        """What an account has in a region."""
         found = self._inventories.get(place)
         if found is None:
             has = self.scenario
@@ -129,7 +128,6 @@ class World:
         return Reply("EMPTY" if wait else "OK", aws_json.encode("sqs", fields), long_poll=wait)
 
     def _status(self, kind: Kind, place: Place, service: str, key: str, request: Request, fault: Fault | None) -> Reply:
-        """The reply to a call for a sync status."""
         target = self._target(place, key)
         if target and not (target.subject.synced and target.subject.exists(self.now())):
             target = None

@@ -27,7 +27,6 @@ class Discovered:
         return self.target.id in self.watched
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as `discover --json` prints it."""
         target = self.target
         place = {"id": target.id, "kind": target.kind.name, "account": target.account, "region": target.region}
         return {**place, **self.facts, **dict(target.identity), "watched": self.is_watched}

@@ -27,7 +27,6 @@ class HandItems:
         self._table = contents.table
 
     async def read(self, now: datetime | None = None) -> ByHand:
-        """Return the mutes that end after `now` (None: all), and all acknowledgements."""
         since = "" if now is None else f"{items.number_at(now.timestamp()):020}"
         found = [item async for item in self._table.pages(items.BY_HAND, since=since)]
         mutes = [self._mute_of(item) for item in found if not _is_acknowledgement(item)]
@@ -44,7 +43,6 @@ class HandItems:
         return True
 
     async def end_mute(self, mute_id: str, now: datetime, by: str) -> HandMute | None:
-        """End an active mute early; None: there is none with this id."""
         mute = next((each for each in (await self.read(now)).mutes if each.id == mute_id), None)
         ended = by_hand.ended_early(mute, now, by) if mute else None
         if mute is None or ended is None:
@@ -58,11 +56,9 @@ class HandItems:
         return ended
 
     async def acknowledge(self, acknowledgements: Sequence[Acknowledgement]) -> None:
-        """Add acknowledgements, each in place of an earlier one of the same incident."""
         await gather(self._table.write(Put(acknowledgement_item(each))) for each in acknowledgements)
 
     async def prune(self, before: float) -> None:
-        """Delete the mutes that ended `before`, and the acknowledgements of then whose incident is over."""
         found = await self._table.query(items.BY_HAND)
         await gather(self._prune(item) for item in found if float(item["at"]) < before)
 

@@ -140,7 +140,6 @@ class EventCache:
         self._characters = 0
 
     async def events_at(self, keys: Collection[EventKey]) -> dict[EventKey, Event]:
-        """Return the events with these keys; those that do not exist (any more) are left out."""
         cached = {key: self._events[key] for key in keys if key in self._events}
         read = await self._contents.events_at([key for key in keys if key not in cached])
         for key, event in read.items():
@@ -174,7 +173,6 @@ class SinkRegistry:
             self._own |= frozenset(coming)
 
     async def register(self, sinks: Collection[str]) -> None:
-        """Make these the registered sinks."""
         await self._contents.table.write(Put(codec.at(items.SINKS, {"sinks": sorted(sinks)})))
         self._own, self._registered = frozenset(sinks), True
 

@@ -29,7 +29,6 @@ class HistoryItems:
         self._table = contents.table
 
     async def read(self, since: datetime | None = None) -> AsyncIterator[HistoryRow]:
-        """Yield the attempts that started since then, and then the incidents that ended since then."""
         first = "" if since is None else history.place_of(since)
         for partition in (items.ATTEMPTS, items.INCIDENTS):
             async for item in self._table.pages(partition, since=first):
@@ -38,7 +37,6 @@ class HistoryItems:
                     yield row
 
     async def prune(self, before: datetime, limit: int) -> int:
-        """Delete up to `limit` older rows; returns how many."""
         end, old = history.place_of(before), list[Item]()
         for partition in (items.ATTEMPTS, items.INCIDENTS):
             async for item in self._table.pages(partition, page=PAGE):

@@ -132,7 +132,6 @@ class LaneIndex:
         return head
 
     def drop(self, covered: Callable[[Place], bool]) -> None:
-        """Remove everything that is `covered`."""
         for place in [*filter(covered, self._rows)]:
             self._take(place)
 
@@ -148,7 +147,6 @@ class LaneIndex:
         return self._rows[self._lanes[place.sink][place.subject][0]]
 
     def waits(self, sink: str, subject: str) -> bool:
-        """Return whether a lane has waiting deliveries."""
         return subject in self._lanes[sink]
 
     def due(self, sink: str) -> list[Row]:

@@ -26,7 +26,6 @@ class Listings:
         self._table = contents.table
 
     async def read(self, known: Mapping[ListingKey, datetime] | None = None) -> dict[ListingKey, Listing]:
-        """Return the listings, except those that `known` has with the same time of completion."""
         known = known or {}
         found = await self._table.query(items.LISTINGS)
         news = [item for item in found if known.get(_key_of(item)) != parse_rfc3339(item["completed_at"])]
@@ -34,10 +33,7 @@ class Listings:
         return {listing.key: listing for listing in read if listing is not None}
 
     async def keep(self, listing: Listing) -> bool:
-        """Keep a listing in place of the one that it follows; return False if another daemon replaced that.
-
-        If that was forgotten, the listing is kept.
-        """
+        """Keep a listing, also if the one that it follows was forgotten."""
         key, at = items.listing(listing.key), rfc3339(listing.completed_at)
         follows = rfc3339(listing.follows) if listing.follows else None
         text = listings.dump(listing.targets)
@@ -64,7 +60,6 @@ class Listings:
         return True
 
     async def forget(self, keys: Collection[ListingKey]) -> None:
-        """Delete listings."""
         await gather(map(self._forget, keys))
 
     async def _listing_of(self, item: Item) -> Listing | None:

@@ -78,7 +78,6 @@ class ShardOutbox:
         self._index.retry_now(sink, since)
 
     async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> Collection[Delivery]:
-        """Record outcomes; a delivery that another daemon settled meanwhile stays as it is, and is returned."""
         moment = now.timestamp()
         rows = [(result, self._row(result.delivery)) for result in results]
         pending: list[Pending] = [
@@ -97,7 +96,6 @@ class ShardOutbox:
         return sum(await _in_batches(rows, lambda batch: self._dead_letter_together(batch, now.timestamp(), reason)))
 
     async def requeue(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
-        """Make dead letters in the held shards wait again; returns how many."""
         found = await self._lanes.contents.undelivered("D", event_ids)
         rows = [codec.row_of(item) for item in found if sink in (None, item["sink"]) and not item["reminder"]]
         return sum([await self._wait_again(row) for row in rows if self._lanes.holds(row.place.subject)])

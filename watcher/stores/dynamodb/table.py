@@ -137,7 +137,6 @@ class Table:
     async def call(
         self, operation: str, parameters: Mapping[str, Any] | None = None, **within: float
     ) -> dict[str, Any]:
-        """Call an operation of the table; see `Caller.call`."""
         async with self._slots:
             return await self.caller.call(operation, {"TableName": self.address.table, **(parameters or {})}, **within)
 
