@@ -1,7 +1,5 @@
 """Reads a configuration that is in AWS: for a command once, for the daemon again and again."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The operations of the simulated CodeConnections that read its inventory; sync statuses come from timelines."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -4,8 +4,6 @@ A commit starts a sync of the repository at once, and a moment later syncs of so
 stack after the other. All moments and durations are in seconds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 

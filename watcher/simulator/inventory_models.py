@@ -1,7 +1,5 @@
 """The models of what targets rest on in a scenario file: connections, repositories with commits, and queues."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Every operation that the simulated APIs have, and what answers it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cache
 

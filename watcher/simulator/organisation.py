@@ -1,7 +1,5 @@
 """A generated organisation: many accounts, and repositories whose commits start syncs of a few of their stacks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from random import Random
 

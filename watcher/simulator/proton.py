@@ -1,7 +1,5 @@
 """The operations of the simulated Proton that read its inventory; sync statuses come from timelines."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 from watcher.core.model import SUCCEEDED

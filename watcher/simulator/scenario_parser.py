@@ -4,8 +4,6 @@
 `statuses`, `fault`, `stale` and `unsynced`, and lasts `for` a time, for a number of `calls`, or for ever.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from pydantic import ValidationError

@@ -1,7 +1,5 @@
 """The operations of the simulated SQS, in AWS JSON 1.0."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import md5
 from typing import Any

@@ -1,7 +1,5 @@
 """The models of the targets in a scenario file: stacks, and the templates and service instances of Proton."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 

@@ -4,8 +4,6 @@ A subject's events get growing numbers, whatever the clocks say. A commit that m
 repeated as the same `transaction`, as long as its entry is the same object.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Awaitable, Collection, Sequence
 from datetime import datetime
