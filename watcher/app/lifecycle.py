@@ -1,7 +1,5 @@
 """The life of the daemon: started, reconfigured, drained and closed."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
@@ -85,35 +83,32 @@ class App:
             ServiceUnreachable: it cannot listen at the new address; nothing has changed.
         """
         async with self.discovery.changing:
-            return await self._apply(config)
-
-    async def _apply(self, config: Config) -> tuple[str, ...]:
-        before, config = self.view.config, discovered(config, self.discovery.listings)
-        change = difference(before, config)
-        coming = self.sink_changes.build(change)  # first: what cannot be made refuses the whole configuration
-        if config.http != before.http:
-            await serve_at(self.web, config.http)
-        config = replace(config, **{key: getattr(before, key) for key in AT_START})
-        gone = self.discovery.adopt(config)
-        self.view.watch(config)
-        self.polling.ask_again()
-        left = self.view.mine(change.forgotten)
-        await self.sink_changes.apply(
-            config, change, coming, partial(forget_removed, self.recorder, config, left, before.targets_by_id)
-        )
-        await self.recorder.forget_listings(gone)
-        log.info(
-            "config.reloaded",
-            targets=len(config.targets),
-            new=change.new_targets,
-            changed=change.changed_targets,
-            forgotten=len(change.forgotten),
-            sinks_changed=len(change.leaving_sinks | {sink.name for sink in change.coming_sinks}),
-        )
-        if change.restart_for:
-            consequence = "these keys keep their old values until watcher is restarted"
-            log.warning("config.restart_required", keys=change.restart_for, consequence=consequence)
-        return change.restart_for
+            before, config = self.view.config, discovered(config, self.discovery.listings)
+            change = difference(before, config)
+            coming = self.sink_changes.build(change)  # first: what cannot be made refuses the whole configuration
+            if config.http != before.http:
+                await serve_at(self.web, config.http)
+            config = replace(config, **{key: getattr(before, key) for key in AT_START})
+            gone = self.discovery.adopt(config)
+            self.view.watch(config)
+            self.polling.ask_again()
+            left = self.view.mine(change.forgotten)
+            await self.sink_changes.apply(
+                config, change, coming, partial(forget_removed, self.recorder, config, left, before.targets_by_id)
+            )
+            await self.recorder.forget_listings(gone)
+            log.info(
+                "config.reloaded",
+                targets=len(config.targets),
+                new=change.new_targets,
+                changed=change.changed_targets,
+                forgotten=len(change.forgotten),
+                sinks_changed=len(change.leaving_sinks | {sink.name for sink in change.coming_sinks}),
+            )
+            if change.restart_for:
+                consequence = "these keys keep their old values until watcher is restarted"
+                log.warning("config.restart_required", keys=change.restart_for, consequence=consequence)
+            return change.restart_for
 
     def reloaded(self, status: ReloadStatus) -> None:
         """Show the outcome of a reload."""

@@ -69,11 +69,8 @@ class DynamoStore(DynamoReader):
         self.keep_listing, self.forget_listings = self._listings.keep, self._listings.forget
         self.replay, self.remind, self._prune_events = retention.replay, retention.remind, retention.prune
         self.prune_history = self._history_items.prune
-        self.add_mute, self.end_mute, self.acknowledge = (
-            self._hand.add_mute,
-            self._hand.end_mute,
-            self._hand.acknowledge,
-        )
+        self.add_mute, self.end_mute = self._hand.add_mute, self._hand.end_mute
+        self.acknowledge = self._hand.acknowledge
 
     async def _prepare(self) -> None:
         """Check the table, and begin to keep what is held up to date."""
