@@ -8,7 +8,7 @@ import pytest
 
 from watcher.core.events import Event
 from watcher.core.sink_settings import SinkOptions, SinkSettings
-from watcher.core.unfinished import end_is_for, is_end, unfinished_after
+from watcher.core.unfinished import commit_shown, end_is_for, is_end, unfinished_after
 
 
 class ShowsAttempts(SinkOptions):
@@ -93,3 +93,19 @@ def test_the_end_of_an_attempt_is_for_the_sinks_that_show_its_commit_as_unfinish
 def test_an_attempt_ends_by_success_or_failure_alone() -> None:
     words = ("succeeded", "failed", "in_progress", "stalled", "unknown")
     assert [is_end(f"watcher.sync.{word}") for word in words] == [True, True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("of", "sha"),
+    [
+        (event("sync.initiated"), "b"),
+        (event("sync.stalled"), "b"),
+        (event("sync.succeeded"), "b"),
+        (event("sync.failed"), "b"),
+        (event("sync.failed", sha=None), None),
+        (event("sync.blocked"), None),
+        (event("target.unreadable"), None),
+    ],
+)
+def test_an_event_of_an_attempt_shows_its_commit(of: Event, sha: str | None) -> None:
+    assert commit_shown(of) == sha
