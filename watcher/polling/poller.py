@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from math import inf
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -25,6 +25,7 @@ from watcher.polling.pending_hints import Answer
 from watcher.polling.planner import Planner
 from watcher.polling.recorder import Recorder
 from watcher.polling.results import PollResults
+from watcher.polling.wake_up import WakeUp
 from watcher.polling.watchdog import Watchdog
 
 log = structlog.get_logger()
@@ -49,8 +50,7 @@ class Poller:
         self._planner = Planner(endpoint.key, targets, recorder, taken_over=taken_over)
         self.results = PollResults(endpoint.key, recorder)
         self.blockers = BlockerPolls(endpoint.key, recorder, self.results)
-        self._changed = asyncio.Event()
-        """A poll ended, or the configuration changed: the loop must look again."""
+        self._wake_up = WakeUp(self._clock)
         self._polls: set[asyncio.Task[None]] = set()
         """The polls and the background calls under way."""
         self._background = BackgroundCalls()
@@ -76,7 +76,7 @@ class Poller:
         previous, before = self.endpoint, self._targets
         self._configure(endpoint, targets, config)
         if endpoint is previous and self._targets == before:
-            self._changed.set()
+            self._wake_up.now()
             return  # what discovery finds changes one of many endpoints
         gone = self._planner.reconfigure(targets, endpoint.rate_limiter.allowed)
         self.results.forget(gone)
@@ -85,17 +85,17 @@ class Poller:
         if endpoint is not previous:
             self._planner.probe_at_once()
             self._admission.set()  # a poll may be waiting for the previous endpoint's
-        self._changed.set()
+        self._wake_up.now()
 
     def hint(self, target_id: str) -> Answer | None:
         """Poll a target at once, or soon as a probe; None: it is not polled."""
-        self._changed.set()
+        self._wake_up.now()
         return self._planner.hint(target_id)
 
     def set_heard(self, *, heard: bool) -> None:
         """Set whether hints report the changes of the targets."""
         self._planner.set_heard(heard=heard)
-        self._changed.set()
+        self._wake_up.now()
 
     def target_status(self, target_id: str) -> TargetStatus:
         """Return how the polling of one target goes."""
@@ -125,7 +125,7 @@ class Poller:
     async def call(self, operation: str, parameters: Mapping[str, Any], timeout: float) -> dict[str, Any]:  # noqa: ASYNC109  as `Endpoint.call`
         """Make one call behind the polls; returns and raises what `Endpoint.call` does."""
         call = self._background.add(operation, parameters, timeout)
-        self._changed.set()
+        self._wake_up.now()
         return await call.answer
 
     async def run(self) -> None:
@@ -149,27 +149,30 @@ class Poller:
         if not self.endpoint.may_poll():
             await asyncio.sleep(0.1)
             return
-        self._changed.clear()
-        wait = self._seconds_until_due()
-        poll_is_due = wait is not None and wait <= 0
+        self._wake_up.reset()
+        due, now = self._due_at(), self._clock.monotonic()
+        poll_is_due = due is not None and due <= now
         behind = self._background.is_next(poll_is_due=poll_is_due)
         if not poll_is_due and not behind:
-            self._watchdog.expect(wait if wait is not None else self._watchdog.longest_poll if self._polls else inf)
-            try:
-                async with asyncio.timeout(wait):
-                    await self._changed.wait()
-            except TimeoutError:
-                pass
+            self._watchdog.expect(due - now if due is not None else self._watchdog.longest_poll if self._polls else inf)
+            await self._wake_up.sleep(due)
             return
         # Until then a connection is free, and the rate allows a call.
         self._watchdog.expect(self._watchdog.longest_poll)
         self._admission = admission = asyncio.Event()
-        poll = asyncio.create_task(self._call_next(admission, behind=behind))
-        self._polls.add(poll)
-        poll.add_done_callback(self._ended)
+        self._polls.add(asyncio.create_task(self._call_next(admission, behind=behind)))
         await admission.wait()
 
     async def _call_next(self, admission: asyncio.Event, *, behind: bool) -> None:
+        try:
+            await self._call_admitted(admission, behind=behind)
+        except Exception:  # noqa: BLE001  a bug with one call must not stop the others
+            self._log.exception("poll.crashed")
+        finally:
+            self._polls.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            self._wake_up.before(self._due_at())
+
+    async def _call_admitted(self, admission: asyncio.Event, *, behind: bool) -> None:
         """Wait for an admission, and poll or make a background call in one task: an admitted call begins at once."""
         endpoint = self.endpoint
         try:
@@ -186,19 +189,12 @@ class Poller:
         else:
             endpoint.dismiss()
 
-    def _ended(self, poll: asyncio.Task[None]) -> None:
-        self._polls.discard(poll)
-        self._changed.set()
-        if not poll.cancelled() and (error := poll.exception()) is not None:
-            self._log.error("poll.crashed", exc_info=error)
-
-    def _seconds_until_due(self) -> float | None:
-        """Return the seconds until a poll may begin; None: not before `_changed` is set."""
+    def _due_at(self) -> float | None:
+        """Return when a poll may begin (monotonic seconds); None: not before something changes."""
         probe = self.results.endpoint_unreadable
         if probe and self._polls:  # an unreadable endpoint is probed by one target at a time
             return None
-        due = self._planner.next_at(probe=probe)
-        return None if due is None else due - self._clock.monotonic()
+        return self._planner.next_at(probe=probe)
 
     async def _poll(self, endpoint: Endpoint, target: Target, due: float) -> None:
         begun = self._clock.monotonic()
