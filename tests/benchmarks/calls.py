@@ -43,11 +43,12 @@ async def main() -> None:
         lease = await client.take()
         template = lease.signed._templates[operation]
         assert template is not None, "botocore makes every call"
-        headers, body = template.request(parameters, await lease.signed._keys())
+        own, body = template.request(parameters, await lease.signed._keys())
+        headers = {**template.form.headers, **own}
         await client.give_back(lease)
 
         async def bare(_: object) -> None:
-            async with session.post(template.url, data=body, headers=headers) as answer:
+            async with session.post(template.form.url, data=body, headers=headers) as answer:
                 await answer.read()
 
         ways: dict[str, Callable[[object], Awaitable[None]]] = {"signed": call, "botocore": call, "aiohttp": bare}

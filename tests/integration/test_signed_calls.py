@@ -15,7 +15,7 @@ import pytest
 import trustme
 from aiobotocore.client import AioBaseClient
 from aiobotocore.config import AioConfig
-from aiobotocore.credentials import AioRefreshableCredentials
+from aiobotocore.credentials import AioCredentials, AioRefreshableCredentials
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import get_session
 from aiohttp import TCPConnector
@@ -166,6 +166,19 @@ async def test_credentials_that_rotate_between_two_calls_sign_the_next_one(simul
             assert len(issued) == number + 1
             session._credentials._expiry_time = datetime.now(UTC)
     assert [each.access_key for each in simulator.calls] == [key for key in issued for _ in range(2)]
+
+
+@either_way
+@pytest.mark.parametrize("header", ["x: y\r\nx-injected: 1", "x\nx-injected: 1", "x\0"])
+async def test_a_token_never_ends_its_header(aws: Receiver, header: str) -> None:
+    sessions = Sessions()
+    async with client(aws.url(""), sessions) as made:
+        credentials = AioCredentials("AKIDEXAMPLE", "a-secret-of-the-tests", "a-token")
+        sessions.of(made._account, REGION)._credentials = credentials
+        await call(made)
+        credentials.token = header
+        assert (await outcome(made))[:2] == ("EndpointUnreadable", "ConnectionFailed")
+    assert len(aws.received) == 1
 
 
 @either_way

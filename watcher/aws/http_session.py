@@ -5,6 +5,7 @@ botocore reads bodies of any length. The class is plugged in by the client's pub
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -15,7 +16,7 @@ from weakref import WeakValueDictionary
 import aiohttp
 from aiobotocore.httpsession import AIOHTTPSession
 from aiohttp import ClientRequest, ClientTimeout
-from aiohttp.http import HttpProcessingError, StreamWriter
+from aiohttp.http import HttpProcessingError
 from botocore import exceptions as botocore_errors
 from botocore.httpsession import get_cert_path, mask_proxy_url
 from yarl import URL
@@ -25,6 +26,7 @@ from watcher.errors import EndpointUnreadable
 from watcher.util.http_responses import bounded_responses
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Mapping
     from ssl import SSLContext
 
@@ -42,6 +44,25 @@ _CONTEXTS: WeakValueDictionary[tuple[str, int, int], SSLContext] = WeakValueDict
 _READING = Lock()
 
 
+class Form:
+    """What all requests of an operation have in common: the URL, and headers without a line break in them."""
+
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        self.url = URL(url, encoded=True)
+        self.headers = headers
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """How the requests of a form are sent: what connects, for which request, and how each of them begins."""
+
+    connector: TCPConnector
+    request: ClientRequest
+    """Without a body; it has the headers that aiohttp adds."""
+    beginning: str = ""
+    """The first line and the common headers; made when the first request is sent."""
+
+
 class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has no types
     """Reads no answer longer than `longest` bytes, and follows no redirect: a request is signed for one host only."""
 
@@ -50,7 +71,7 @@ class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has n
     async def __aenter__(self) -> Self:
         """Create the connector at once, so that certificates are not read during the first call."""
         await super().__aenter__()
-        self._prepared_for: dict[URL, tuple[TCPConnector, ClientRequest]] = {}
+        self._prepared_for: dict[Form, _Prepared] = {}
         await self._get_session(None)
         return self
 
@@ -92,8 +113,10 @@ class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has n
         await response.content
         return response
 
-    async def post(self, url: URL, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    async def post(self, form: Form, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
         """Send a request and read its answer, as `send` does with less work; returns what a parser of botocore takes.
+
+        `headers`: those that the form does not have; there is no line break in any of them.
 
         aiohttp connects and reads what arrives. Its objects for a request and a response, its timers and its task that
         writes a body are left out: they take longer than everything else in a call.
@@ -103,9 +126,10 @@ class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has n
             EndpointUnreadable: the answer is too long.
         """
         try:
-            connection, head, content = await _exchange(*await self._prepared(url), headers, body)
+            prepared = self._prepared_for.get(form) or await self._prepare(form)
+            connection, head, content = await _exchange(prepared, form, headers, body)
         except Exception as error:  # noqa: BLE001  as `send` does
-            _raise_as_sent(error, str(url), self._proxy_config.proxy_url_for(str(url)))
+            _raise_as_sent(error, str(form.url), self._proxy_config.proxy_url_for(str(form.url)))
         try:
             answer = await _body(head.headers, content, self.longest)
         except BaseException:
@@ -114,46 +138,63 @@ class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has n
         connection.release()
         return {"status_code": head.code, "headers": head.headers, "body": answer}
 
-    async def _prepared(self, url: URL) -> tuple[TCPConnector, ClientRequest]:
-        """Return what connects to a URL, and a request without a body that has the headers which aiohttp adds."""
-        if url not in self._prepared_for:
-            where = str(url)
-            proxy = self._proxy_config.proxy_url_for(where)
-            session = await super()._get_session(proxy)
-            # `Host` is what aiohttp adds when it connects; it compares these headers to find an open connection.
-            of_proxy = {**self._proxy_config.proxy_headers_for(where), "Host": url.host_port_subcomponent}
-            self._prepared_for[url] = session.connector, ClientRequest(
-                "POST", url, headers={"Accept-Encoding": "identity"}, session=session,
-                proxy=URL(proxy) if proxy else None, proxy_headers=of_proxy if proxy else None,
-            )  # fmt: skip
-        return self._prepared_for[url]
+    async def _prepare(self, form: Form) -> _Prepared:
+        where = str(form.url)
+        proxy = self._proxy_config.proxy_url_for(where)
+        session = await super()._get_session(proxy)
+        # `Host` is what aiohttp adds when it connects; it compares these headers to find an open connection.
+        of_proxy = {**self._proxy_config.proxy_headers_for(where), "Host": form.url.host_port_subcomponent}
+        request = ClientRequest(
+            "POST", form.url, headers={"Accept-Encoding": "identity"}, session=session,
+            proxy=URL(proxy) if proxy else None, proxy_headers=of_proxy if proxy else None,
+        )  # fmt: skip
+        self._prepared_for[form] = prepared = _Prepared(session.connector, request)
+        return prepared
 
 
 async def _exchange(
-    connector: TCPConnector, request: ClientRequest, headers: Mapping[str, str], body: bytes
+    prepared: _Prepared, form: Form, headers: Mapping[str, str], body: bytes
 ) -> tuple[Connection, RawResponseMessage, StreamReader]:
     """Send a request; return the connection, the head of the response, and what its body is read from."""
-    connection = await connector.connect(request, [], NO_TIMEOUT)
+    request = prepared.request
+    connection = await prepared.connector.connect(request, [], NO_TIMEOUT)
     try:
         protocol: Any = connection.protocol
         protocol.set_response_params(read_until_eof=True, auto_decompress=False)
-        sent = request.headers.copy()
-        sent.update(headers)
-        sent["Content-Length"] = str(len(body))
-        target = str(request.url) if request.proxy and not request.is_ssl() else request.url.raw_path_qs
-        writer = StreamWriter(protocol, request.loop)
-        await writer.write_headers(f"POST {target} HTTP/1.1", sent)
-        await writer.write_eof(body)
-        head, content = await protocol.read()
-        while 100 <= head.code < 200 and head.code != 101:  # an interim response, which another one follows
-            head, content = await protocol.read()
+        if not prepared.beginning:  # only now has the request the headers that the proxy asks for
+            prepared.beginning = _beginning(request, form.headers)
+        head = f"{prepared.beginning}{_lines(headers)}Content-Length: {len(body)}\r\n\r\n"
+        _open_transport(protocol).write(head.encode() + body)
+        response, content = await protocol.read()
+        while 100 <= response.code < 200 and response.code != 101:  # an interim response, which another one follows
+            response, content = await protocol.read()
     except HttpProcessingError as error:
         connection.close()
         raise aiohttp.ClientResponseError(request.request_info, (), status=error.code, message=error.message) from error
     except BaseException:
         connection.close()
         raise
-    return connection, head, content
+    return connection, response, content
+
+
+def _open_transport(protocol: Any) -> asyncio.Transport:
+    transport: asyncio.Transport | None = protocol.transport
+    if transport is None or transport.is_closing():
+        raise aiohttp.ClientConnectionResetError("the connection was closed")
+    return transport
+
+
+def _beginning(request: ClientRequest, headers: Mapping[str, str]) -> str:
+    """Return how requests begin that have these headers, and those of `request` which they do not replace."""
+    target = str(request.url) if request.proxy and not request.is_ssl() else request.url.raw_path_qs
+    both = request.headers.copy()
+    both.update(headers)
+    del both["Content-Length"]  # each request has its own
+    return f"POST {target} HTTP/1.1\r\n{_lines(both)}"
+
+
+def _lines(headers: Mapping[str, str]) -> str:
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
 
 
 async def _read_or_close(response: aiohttp.ClientResponse, longest: int) -> bytes:

@@ -19,8 +19,8 @@ from uuid import UUID
 import structlog
 from botocore import xform_name
 from botocore.exceptions import ClientError
-from yarl import URL
 
+from watcher.aws.http_session import Form
 from watcher.aws.responses import ResponseParserFactory
 from watcher.aws.sigv4 import ALGORITHM, Keys, Scope, Signer, canonical_request
 from watcher.util.redaction import remember
@@ -59,8 +59,7 @@ class RequestTemplate:
             raise UnusualError("it is not sent as JSON by POST")
         credential, signed, _ = authorization.split(", ")
         _, _, region, service, _ = credential.rsplit("/", 4)
-        self.url = URL(sent.url, encoded=True)
-        self._headers = {name: value for name, value in headers.items() if name not in OWN}
+        self.form = Form(sent.url, {name: value for name, value in headers.items() if name not in OWN})
         self._own = [name for name in (DATE, TOKEN, INVOCATION) if name in headers]
         names = signed.removeprefix("SignedHeaders=").split(";")
         self._signed = {name: headers.get(name, urlsplit(sent.url).netloc) for name in names}  # not sent: `host`
@@ -70,18 +69,20 @@ class RequestTemplate:
 
     def fits(self, parameters: Mapping[str, Any], keys: Keys) -> bool:
         """Return whether botocore would make the request for these in this form."""
-        return (TOKEN in self._own) == (keys.token is not None) and all(
-            isinstance(value, (str, int)) for value in parameters.values()
+        return (
+            (TOKEN in self._own) == (keys.token is not None)
+            and f"{keys.access_key}{keys.token}".isprintable()  # a line break would end the header
+            and all(isinstance(value, (str, int)) for value in parameters.values())
         )
 
     def request(self, parameters: Mapping[str, Any], keys: Keys) -> tuple[dict[str, str], bytes]:
-        """Return the headers and the body of the request for these parameters, dated now and signed."""
+        """Return its own headers and the body of the request for these parameters, dated now and signed."""
         body, own = _body(parameters), {DATE: time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())}
         if keys.token is not None:
             own[TOKEN] = keys.token
         if INVOCATION in self._own:
             own[INVOCATION] = str(UUID(int=getrandbits(128), version=4))
-        return {**self._headers, **own, "authorization": self._authorization(own, body, keys)}, body
+        return {**own, "authorization": self._authorization(own, body, keys)}, body
 
     def _authorization(self, own: Mapping[str, str], body: bytes, keys: Keys) -> str:
         signed = {name: own.get(name, value) for name, value in self._signed.items()}
@@ -115,7 +116,7 @@ class SignedCalls:
         template = self._templates.get(operation)
         if template is not None and template.fits(parameters, keys := await self._keys()):
             headers, body = template.request(parameters, keys)
-            return await self._answer(operation, await self._http.post(template.url, headers, body))
+            return await self._answer(operation, await self._http.post(template.form, headers, body))
         self._called.add(operation)
         answer: dict[str, Any] = await getattr(self._api, xform_name(operation))(**parameters)
         return answer
