@@ -215,6 +215,7 @@ async def test_refused_credentials_are_replaced_after_the_error(aws: Receiver) -
         http_reply(b"200 OK", CLOSE, b"", b"{}"),
         Reply(204),
         Reply(200, {"Content-Encoding": "gzip"}, gzip.compress(b"{}")),
+        Reply(200, {}, b'{"long": "' + b"x" * 1_000_000 + b'"}'),
         Reply(200, {}, b"x" * 2 * 1024 * 1024),
     ],
 )

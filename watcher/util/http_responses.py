@@ -44,6 +44,11 @@ class _Responses(ResponseHandler):
             if self._read <= MOST_RESPONSES:
                 super().data_received(data[start : start + SLICE])
 
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002  as aiohttp has it
+        """Resume reading if it was paused; aiohttp parses nothing at all after each body otherwise."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def feed_data(self, data: Any, size: int = 0) -> None:
         self._read += 1
         if self._read <= MOST_RESPONSES:
