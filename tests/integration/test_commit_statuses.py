@@ -300,5 +300,21 @@ async def test_an_app_without_a_token_is_a_failure_of_the_sink(app_key: Any) -> 
     host = GitHub(REPOSITORY, app_key=app_key.public_key())
     with pytest.raises(SinkError, match="GitHub gives no token for the App's installation: 404 Not Found"):
         await sent("github", host, [FAILURE], **app(app_key) | {"installation_id": "1"})
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        json_reply(201, nothing=1),
+        json_reply(201, token="ghs_1\r\nX-Forged: 1", expires_at="2099-01-01T00:00:00Z"),
+        json_reply(201, token={"a": 1}, expires_at="2099-01-01T00:00:00Z"),
+        json_reply(201, token="ghs_1", expires_at="0001-01-01T00:00:00Z"),
+        json_reply(201, token="ghs_1", expires_at=None),
+        Reply(201, body=b'{"token":' * 7_000),
+        Reply(201, body=b"[]"),
+    ],
+)
+async def test_what_is_not_a_token_of_an_app_is_a_failure_of_the_sink(app_key: Any, reply: Reply) -> None:
+    host = GitHub(REPOSITORY, app_key=app_key.public_key())
     with pytest.raises(SinkError, match="gives no token for the App's installation: 201, but not a token"):
-        await sent("github", host, [FAILURE], json_reply(201, nothing=1), **app(app_key))
+        await sent("github", host, [FAILURE], reply, **app(app_key))

@@ -132,6 +132,8 @@ async def test_a_template_makes_the_text_of_the_message() -> None:
         (answer(error="msg_too_long"), Verdict.NEVER),
         (Reply(503, body=b"<html>"), Verdict.LATER),
         (Reply(200, body=b"<html>"), Verdict.LATER),
+        (Reply(200, body=b'{"ok":' * 10_000), Verdict.LATER),
+        (Reply(200, body=b"[true]"), Verdict.LATER),
     ],
 )
 async def test_an_answer_decides_what_becomes_of_the_event(response: Reply, verdict: Verdict) -> None:

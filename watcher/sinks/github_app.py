@@ -6,16 +6,17 @@ https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-a
 from __future__ import annotations
 
 import asyncio
-import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from watcher.core.deliveries import Verdict
 from watcher.core.model import parse_rfc3339
 from watcher.errors import SinkError
 from watcher.sinks.commit_status import judged
+from watcher.sinks.http import json_object
 from watcher.util.redaction import remember
 
 if TYPE_CHECKING:
@@ -92,11 +93,14 @@ class InstallationToken:
         verdict, text = judged(response)
         if verdict is not Verdict.TAKEN:
             return verdict, text
+        found = json_object(response.body) or {}
+        token = found.get("token")
         try:
-            found: Any = json.loads(response.body)
-            token, until = str(found["token"]), parse_rfc3339(found["expires_at"])
-        except (ValueError, TypeError, KeyError):
+            renew_at = parse_rfc3339(found.get("expires_at")) - RENEW_BEFORE
+        except (ValueError, TypeError, OverflowError):
             return Verdict.LATER, f"{response.status}, but not a token"
-        self._token, self._renew_at = token, until - RENEW_BEFORE
+        if not isinstance(token, str) or not re.fullmatch("[!-~]+", token):  # it is sent as a header
+            return Verdict.LATER, f"{response.status}, but not a token"
+        self._token, self._renew_at = token, renew_at
         remember(token, temporary=True)
         return Verdict.TAKEN, "a token"

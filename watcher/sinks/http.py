@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
@@ -116,6 +117,15 @@ class Response:
 def first_line(body: str) -> str:
     """Return the first non-blank line, cut to `LONGEST_TEXT` characters since the search for secrets takes time."""
     return next((line.strip()[:LONGEST_TEXT] for line in body.splitlines() if not line.isspace() and line), "")
+
+
+def json_object(body: str) -> dict[str, Any] | None:
+    """Return the JSON object in a response; None: the body is something else, or is nested too deeply to be read."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def verdict(response: Response) -> tuple[Verdict, str]:

@@ -17,7 +17,7 @@ from watcher.core.event_types import Severity, severity
 from watcher.errors import SinkError
 from watcher.messages.blocks import slack_payload
 from watcher.messages.message import Message, Tone
-from watcher.sinks.http import UNSAID_WAIT_SECONDS, PostingSink, Response, verdict
+from watcher.sinks.http import UNSAID_WAIT_SECONDS, PostingSink, Response, json_object, verdict
 from watcher.sinks.text import Renderer
 
 if TYPE_CHECKING:
@@ -148,8 +148,4 @@ def judged(error: str, response: Response) -> tuple[Verdict, str]:
 
 def _answer(response: Response) -> Mapping[str, Any] | None:
     """Return the answer of a method; None: it is not one, but that of a server before it."""
-    try:
-        found = json.loads(response.body) if response.status == 200 else None
-    except ValueError:
-        found = None
-    return found if isinstance(found, dict) else None
+    return json_object(response.body) if response.status == 200 else None
