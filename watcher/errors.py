@@ -55,7 +55,10 @@ class StoreConflict(StoreError):
 
 
 class Superseded(WatcherError):
-    """Another change was recorded first, or another daemon may poll the subject: what was observed is dropped."""
+    """Another change was recorded first, or the subject may be another daemon's by now.
+
+    What was observed is dropped, and what is due is not sent.
+    """
 
 
 @dataclass(frozen=True, slots=True, order=True)

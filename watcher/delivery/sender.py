@@ -17,7 +17,7 @@ from watcher.delivery.correction import correct
 from watcher.delivery.incident_history import too_late, with_history
 from watcher.delivery.settler import Settler
 from watcher.delivery.sink_health import SinkHealth
-from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
+from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError, Superseded
 from watcher.observability.observer import Observer
 from watcher.observability.tracing import span
 from watcher.util.units import format_duration
@@ -51,7 +51,7 @@ class Sender:
         return max(self._requested_until, self._spaced_until) - self._clock.monotonic()
 
     async def send(self, batch: Sequence[Delivery]) -> None:
-        """Send a batch and settle its outcomes.
+        """Send a batch and settle its outcomes; without a good lease nothing is sent, and the batch stays due.
 
         Raises:
             SinkClosed, SinkGone: the sink takes nothing more; the batch stays due.
@@ -59,6 +59,8 @@ class Sender:
         self._settler.sending()
         try:
             outcomes, sink_error, at_least = await self._try(batch)
+        except Superseded:  # not a failure, neither of the sink nor of the batch
+            return
         finally:
             self._settler.responded()
         await self._settle(outcomes, sink_error=sink_error, at_least=at_least)
@@ -67,7 +69,12 @@ class Sender:
                 await correct(delivery, self._sink, self._store, self._log)
 
     async def _try(self, batch: Sequence[Delivery]) -> tuple[Sequence[SendOutcome], bool, float]:
-        """Return the outcomes of a send, whether the sink itself failed, and for how many seconds it wants no send."""
+        """Return the outcomes of a send, whether the sink itself failed, and for how many seconds it wants no send.
+
+        Raises:
+            Superseded: nothing was sent, since another daemon may deliver some of it by now.
+            SinkClosed, SinkGone: as `send`.
+        """
         limits, sink_error, at_least = self._limits, False, 0.0
         try:
             with span(f"deliver {self._sink.name}", deliveries=len(batch)) as traced:
@@ -91,7 +98,7 @@ class Sender:
             outcomes = self._later(batch, f"no answer within {format_duration(limits.deadline)}")
             if not limits.group_wait:  # those of one cause are one message, and stay together
                 self._isolate(batch)
-        except (SinkClosed, SinkGone):
+        except (SinkClosed, SinkGone, Superseded):
             raise
         except SinkError as error:
             sink_error = True
@@ -108,9 +115,9 @@ class Sender:
         return outcomes, sink_error, at_least
 
     def _check_lease(self, batch: Sequence[Delivery]) -> None:
-        """Raise StoreError if another daemon delivers some of a batch by now."""
+        """Raise Superseded if another daemon may deliver some of a batch by now."""
         if not all(self._store.may_deliver(each.event.subject) for each in batch):
-            raise StoreError("the lease was lost")
+            raise Superseded("the lease was lost")
 
     async def give_up_overdue(self) -> None:
         """Dead-letter the deliveries that are older than `give_up_after`, if the sink accepted nothing for so long.
