@@ -25,6 +25,7 @@ from watcher.stores.dynamodb import client, items, schema
 from watcher.stores.dynamodb.items import META, SHARDS, shard_of
 from watcher.stores.dynamodb.operator_outbox import DynamoOutbox
 from watcher.stores.dynamodb.reader import DynamoReader
+from watcher.stores.dynamodb.shard_outbox import LEASE_PAUSE_SECONDS
 from watcher.stores.dynamodb.store import DynamoStore
 from watcher.stores.dynamodb.table import Delete, Put, Table, Update
 
@@ -590,12 +591,12 @@ async def test_no_delivery_is_returned_while_the_lease_of_its_shard_is_uncertain
         await store.loaded.load(shard_of("a"))
         await store.commit([entry("a", 1)], NOW)
         good.clear()
-        assert (await store.lane_heads("x", NOW, 9), await store.due("x", 9), await store.next_try("x", NOW)) == (
-            [],
-            [],
-            None,
-        )
+        assert (await store.lane_heads("x", NOW, 9), await store.due("x", 9)) == ([], [])
+        # It is asked for again soon, and a daemon that stops waits for it.
+        assert await store.next_try("x", NOW) == LEASE_PAUSE_SECONDS
+        assert await store.next_try("x", NOW, ["a"]) is None
         good.add(shard_of("a"))
+        assert await store.next_try("x", NOW) == 0
         assert await ids(store) == [1]
 
 

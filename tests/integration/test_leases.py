@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.waiting import until
+from tests.support.incidents import FAILED_EVENT
+from tests.support.tasks import running
+from tests.support.waiting import PATIENCE, until
 from tests.unit.cluster.leasing import Acting
+from tests.unit.delivery.relaying import Scripted
 from watcher.cluster.lease_keeper import LeaseKeeper, Tenure
 from watcher.core.leases import Beat, Lease, Seen
+from watcher.core.ports import Entry
+from watcher.core.state import Record
 from watcher.core.state_url import Address
-from watcher.stores.dynamodb.items import SHARDS
+from watcher.delivery.relay import Relay
+from watcher.stores.dynamodb.items import SHARDS, shard_of
 from watcher.stores.dynamodb.lease_table import LeaseTable, lease_key
 from watcher.stores.dynamodb.schema import init
+from watcher.stores.dynamodb.shard_outbox import LEASE_PAUSE_SECONDS
+from watcher.stores.dynamodb.store import DynamoStore
 from watcher.stores.dynamodb.table import Table, Update
 from watcher.util.clock import SystemClock
 
@@ -147,3 +156,23 @@ async def test_three_watchers_share_a_table_through_a_release_and_a_kill(table: 
     await b.kill()
     await until(lambda: len(c.acts()) == SHARDS)
     await c.kill()
+
+
+async def test_a_daemon_that_stops_waits_for_a_lease_that_is_uncertain_and_then_delivers(table: Table) -> None:
+    subject, good, clock, sink = FAILED_EVENT.subject, set[int](), SystemClock(), Scripted()
+    store = DynamoStore(replace(table.address, leases=True), may_deliver=good.__contains__)
+    await store.open()
+    relay = Relay(store, [sink], clock)
+    try:
+        await store.loaded.load(shard_of(subject))
+        await store.commit([Entry(subject, Record(sequence=1), [(FAILED_EVENT, [sink.name])])], clock.now())
+        async with running(relay.run()):
+            draining = asyncio.create_task(relay.drain(PATIENCE))
+            done, _ = await asyncio.wait([draining], timeout=3 * LEASE_PAUSE_SECONDS)
+            assert (done, sink.sends) == (set(), [])
+            good.add(shard_of(subject))
+            await draining
+            assert [send.subjects for send in sink.sends] == [[subject]]
+            assert await store.waiting() == {}
+    finally:
+        await store.close()

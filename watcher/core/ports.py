@@ -158,7 +158,7 @@ class Store(HistoryStore, Reader, HandWriter, Protocol):
         """
 
     async def next_try(self, sink: str, now: datetime, skip: Collection[str] = ()) -> float | None:
-        """Return the seconds until `lane_heads` returns a subject that is not in `skip`; None: nothing waits."""
+        """Return the seconds until `lane_heads` may return a subject that is not in `skip`; None: nothing waits."""
 
     def may_deliver(self, subject: str) -> bool:
         """Return whether what waits of a subject is this daemon's to deliver at this moment."""

@@ -29,6 +29,9 @@ _STREAK = "failures = :failures, since = :since, next_try = :next"
 MAX_DUE = 100
 """The most deliveries in order that are read at a time: each event may have 200 KiB."""
 
+LEASE_PAUSE_SECONDS = 0.1
+"""The seconds until deliveries are due that wait for a lease: it may be good again in a moment."""
+
 BATCH, PARALLEL = 20, 4
 """Deliveries that are settled in one transaction; transactions at once where there are many."""
 
@@ -67,7 +70,12 @@ class ShardOutbox:
         )
 
     async def next_try(self, sink: str, now: datetime, skip: Collection[str] = ()) -> float | None:
-        return self._index.next_try(sink, now.timestamp(), skip, self.may_deliver)
+        moment = now.timestamp()
+        soonest = self._index.next_try(sink, moment, skip, self.may_deliver)
+        if soonest is not None or (withheld := self._index.next_try(sink, moment, skip, self._lanes.holds)) is None:
+            return soonest
+        # The leases are not good at this moment; they are renewed several times in each term.
+        return max(withheld, LEASE_PAUSE_SECONDS)
 
     async def waiting(self) -> Mapping[str, int]:
         """Return how many deliveries wait in the held shards, by sink."""
