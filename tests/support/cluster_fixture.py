@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 from tests.acceptance.consumers import Consumer
 from tests.support.cluster_fleet import Fleet, Post, Proxy, Watched
 from tests.support.dynamodb_tables import address, made
+from tests.support.event_oracle import none_missing
 from tests.support.simulator import Simulator
+from watcher.core.queries import DeliveryQuery
+from watcher.stores.dynamodb.reader import DynamoReader
 from watcher.stores.dynamodb.table import Table
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from tests.support.emulators import Emulator
     from tests.support.random_worlds import CallClock
     from watcher.core.model import Target
+    from watcher.core.state_url import Address
     from watcher.simulator.scenario import Scenario
 
 REGIONS = ("us-east-1", "us-east-2", "eu-west-1")
@@ -47,15 +51,26 @@ async def term_here(url: str) -> float:
 class Field:
     """A world, the daemons that watch it, and who knows what they saw."""
 
-    def __init__(self, simulator: Simulator, fleet: Fleet, watched: Watched) -> None:
-        self.simulator, self.fleet, self.watched = simulator, fleet, watched
+    def __init__(self, simulator: Simulator, fleet: Fleet, watched: Watched, table: Address) -> None:
+        self.simulator, self.fleet, self.watched, self._table = simulator, fleet, watched, table
 
     async def judge(self, *, sure: int) -> int:
         """Hold what arrived against the world and against the table."""
         consumer = self.fleet.consumer
         assert not consumer.forged, consumer.forged
-        arrived = [json.loads(arrival.body) for arrival in consumer.arrived]
-        return self.watched.judge(arrived, await self.fleet.kept(), sure=sure)
+        arrived, kept = [json.loads(arrival.body) for arrival in consumer.arrived], await self.fleet.kept()
+        none_missing({event["id"] for event in arrived}, kept, await self._states())
+        return self.watched.judge(arrived, kept, sure=sure)
+
+    async def _states(self) -> dict[str, str]:
+        """The states of the deliveries in the table, by the ids of their events."""
+        reader = DynamoReader(self._table)
+        await reader.open()
+        try:
+            found = await reader.deliveries(DeliveryQuery(limit=1_000_000))
+        finally:
+            await reader.close()
+        return {record.event.id: record.state for record in found}
 
     def said(self) -> str:
         return "\n".join(f"{child.key}: {child.said()}" for post in self.fleet.posts for child in post.site.children)
@@ -87,6 +102,6 @@ async def field(
         made_posts = [Post(places(simulator, f"{table.table}-{n}"), Proxy(ministack.url), store) for n in range(posts)]
         async with Fleet(made_posts, Consumer("hook")) as fleet:
             fleet.configure(targets, table.table, how, *more, interval=interval)
-            yield Field(simulator, fleet, Watched(simulator, targets, clock))
+            yield Field(simulator, fleet, Watched(simulator, targets, clock), table)
     finally:
         await simulator.stop()

@@ -120,6 +120,19 @@ def same_as_kept(first: Mapping[str, Sequence[Event]], kept: Sequence[Event]) ->
         raise NotConservedError(f"the history holds other events than arrived: (arrived, kept) is {counts}")
 
 
+def none_missing(arrived: Collection[str], kept: Sequence[Event], states: Mapping[str, str]) -> None:
+    """Hold the ids of what arrived against the history, and say what became of what is missing.
+
+    `states`: of the deliveries in the store, by the ids of their events. What still waits is not lost; what counts as
+    sent, or has no delivery, is.
+
+    Raises:
+        NotConservedError: an event did not arrive.
+    """
+    if missing := {event["id"]: states.get(event["id"], "no delivery") for event in kept if event["id"] not in arrived}:
+        raise NotConservedError(f"recorded, and did not arrive: the states of their deliveries are {missing}")
+
+
 def same_as_rows(kept: Sequence[Event], rows: Sequence[HistoryRow]) -> None:
     """Hold the events in the store against its rows of attempts and of incidents that have ended.
 
