@@ -96,8 +96,8 @@ class InstallationToken:
         found = json_object(response.body) or {}
         token = found.get("token")
         try:
-            renew_at = parse_rfc3339(found.get("expires_at")) - RENEW_BEFORE
-        except (ValueError, TypeError, OverflowError):
+            renew_at = parse_rfc3339(str(found.get("expires_at"))) - RENEW_BEFORE
+        except (ValueError, OverflowError):
             return Verdict.LATER, f"{response.status}, but not a token"
         if not isinstance(token, str) or not re.fullmatch("[!-~]+", token):  # it is sent as a header
             return Verdict.LATER, f"{response.status}, but not a token"
