@@ -5,7 +5,7 @@ other. No error of botocore leaves this module.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -20,6 +20,7 @@ from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
 from watcher.core.sink_settings import SinkSettings
 from watcher.errors import PollFailed, SinkError
 from watcher.sinks.aws import AwsOptions, Entry, blames_call, shown, verdict
+from watcher.util.fitting import first_fitting
 
 Part = list[tuple[Delivery, Entry]]
 """What one call sends: deliveries, each with its entry."""
@@ -130,17 +131,12 @@ class RefusedError(SinkError):
         self.verdict = verdict
 
 
-def batches(entries: Iterable[tuple[Delivery, Entry]]) -> list[Part]:
+def batches(entries: Sequence[tuple[Delivery, Entry]]) -> list[Part]:
     """Return the entries, in their order, in as few calls as their number and size allow."""
     parts: list[Part] = []
-    room = 0
-    for delivery, entry in entries:
-        bytes_ = size(entry)
-        if not parts or len(parts[-1]) == BATCH or bytes_ > room:
-            parts.append([])
-            room = MAX_BATCH_BYTES
-        parts[-1].append((delivery, entry))
-        room -= bytes_
+    while entries:
+        parts.append(first_fitting(entries[:BATCH], MAX_BATCH_BYTES, lambda each: size(each[1])))
+        entries = entries[len(parts[-1]) :]
     return parts
 
 
