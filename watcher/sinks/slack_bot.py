@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -75,12 +76,10 @@ class SlackBotSink(PostingSink):
         text, message = await self._renderer.render([event])
         payload = slack_payload(replace(message, tone=tone_of(event, message)), text)
         known = place_in(delivery.earlier)
-        try:
-            if known is None:
-                return [await self._post(delivery, payload)]
-            return [await self._step(delivery, payload, known)]
-        except _MessageGoneError:
-            return [await self._post(delivery, payload)]
+        with suppress(_MessageGoneError):
+            if known is not None:
+                return [await self._step(delivery, payload, known)]
+        return [await self._post(delivery, payload)]
 
     async def _post(self, delivery: Delivery, payload: Mapping[str, Any]) -> SendOutcome:
         """Post a message of its own."""
