@@ -34,41 +34,25 @@ def endpoints_view(
 ) -> dict[str, Any]:
     """`/api/endpoints`: those that cannot be read first."""
     mutes = all_mutes(configured, hand)
-    rows = [
-        _endpoint(
-            key,
-            status,
-            records.get(str(key)),
-            loads.get(key),
-            hand,
-            muted_by(mutes, "watcher.endpoint.unreadable", str(key), now),
-        )
-        for key, status in statuses.items()
-    ]
+    rows: list[dict[str, Any]] = []
+    for key, status in statuses.items():
+        record, load = records.get(str(key)), loads.get(key)
+        outage = record.outage if record else None
+        mute = muted_by(mutes, "watcher.endpoint.unreadable", str(key), now)
+        row = {
+            "id": str(key),
+            **fields(key, "account", "region", "api"),
+            **fields(status, "targets", "tried", "rate", "allowed"),
+            "readable": outage is None,
+            "answered_at": time_or_none(status.answered),
+            "poll_failures": status.failures,
+            "outage": None if outage is None else outage_view(outage),
+            "incident": open_to_json(record, hand),
+            "load": None if load is None else load_to_json(load),
+            "muted": None if mute is None else muted_view(mute),
+        }
+        rows.append(row)
     return {"now": rfc3339(now), "endpoints": sorted(rows, key=lambda row: (row["readable"], row["id"]))}
-
-
-def _endpoint(
-    key: EndpointKey,
-    status: EndpointStatus,
-    record: Record | None,
-    load: EndpointLoad | None,
-    hand: ByHand,
-    mute: Mute | None,
-) -> dict[str, Any]:
-    outage = record.outage if record else None
-    return {
-        "id": str(key),
-        **fields(key, "account", "region", "api"),
-        **fields(status, "targets", "tried", "rate", "allowed"),
-        "readable": outage is None,
-        "answered_at": time_or_none(status.answered),
-        "poll_failures": status.failures,
-        "outage": None if outage is None else outage_view(outage),
-        "incident": open_to_json(record, hand),
-        "load": None if load is None else load_to_json(load),
-        "muted": None if mute is None else muted_view(mute),
-    }
 
 
 def listings_view(statuses: Mapping[ListingKey, ListingStatus], now: datetime) -> dict[str, Any]:
