@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from watcher.core.by_hand import Acknowledgement, ByHand
+from watcher.core.by_hand import Acknowledgement
 from watcher.core.model import Target, rfc3339
 from watcher.core.mutes import Mute
 from watcher.core.routing import active_mutes, mute_of
@@ -147,7 +147,9 @@ class Overview:
         seen = (record, endpoint, hand.acknowledgement(record.incident) if record else None)
         kept = self._committed.get(target.id)
         if kept is None or kept.target is not target or kept.seen != seen:
-            kept = self._committed[target.id] = _committed(target, seen, hand)
+            fields = committed_row(target, record, endpoint, hand)
+            text = _encode({**fields, "attempts": recent_attempts(record)})
+            kept = self._committed[target.id] = _Committed(target, seen, fields, text)
         mute = mute_of(mutes, target.id)
         changing = {"muted": None if mute is None else muted_view(mute), **polling_row(daemon.target(target.id))}
         return Row({**kept.fields, **changing}, f"{kept.json[:-1]},{_encode(changing)[1:]}")
@@ -171,13 +173,6 @@ class Overview:
 
         built = _Rows(rfc3339(self._daemon.clock.now()), rows, SingleFlight(whole, inf))
         return built
-
-
-def _committed(target: Target, seen: _Seen, hand: ByHand) -> _Committed:
-    record, endpoint, _ = seen
-    fields = committed_row(target, record, endpoint, hand)
-    text = _encode({**fields, "attempts": recent_attempts(record)})
-    return _Committed(target, seen, fields, text)
 
 
 def _place(row: Row) -> tuple[tuple[bool, int], str]:
