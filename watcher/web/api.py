@@ -42,16 +42,19 @@ class Api:
         self._probe = SingleFlight(self._probe_store, PROBE_KEPT_SECONDS, StoreSilent)
         self._peers = PeerRecords(daemon)
         self._overview = Overview(daemon, self._peers, compressor)
-        self._endpoints = SingleFlight(self._all_endpoints, KEPT_SECONDS)
-        self._listings = SingleFlight(self._all_listings, KEPT_SECONDS)
-        self._sinks = SingleFlight(self._all_sinks, KEPT_SECONDS)
+        self._rows = {
+            "endpoints": SingleFlight(self._endpoints, KEPT_SECONDS),
+            "listings": SingleFlight(self._listings, KEPT_SECONDS),
+            "sinks": SingleFlight(self._sinks, KEPT_SECONDS),
+        }
         self._gate = Gate(MAX_QUERIES, QUERY_SECONDS, StoreSilent)
 
     def close(self) -> None:
         """Cancel what is running."""
-        flights = (self._exposition, self._probe, self._endpoints, self._listings, self._sinks)
-        for each in (*flights, self._overview, self._peers):
+        for each in (self._exposition, self._probe, self._overview, self._peers):
             each.close()
+        for rows in self._rows.values():
+            rows.close()
 
     def live(self) -> Response:
         """`/livez`: the loop turns if there is a response at all; without the store, and without waiting."""
@@ -89,15 +92,10 @@ class Api:
         details = await self._details(targets[found])
         return NOT_CONFIGURED if details is None else json_response(details)
 
-    async def endpoints(self, pairs: Pairs) -> Response:
-        """A row for each account, region and API."""
+    async def rows(self, what: str, pairs: Pairs) -> Response:
+        """A row for each of the `endpoints`, of the `listings` that the rules of discovery need, or of the `sinks`."""
         query.parameters(pairs)
-        return await self._endpoints.get()
-
-    async def listings(self, pairs: Pairs) -> Response:
-        """A row for each listing that the rules of discovery need."""
-        query.parameters(pairs)
-        return await self._listings.get()
+        return await self._rows[what].get()
 
     def hints(self, pairs: Pairs) -> Response:
         """A row for each queue of hints."""
@@ -110,11 +108,6 @@ class Api:
         past = query.flag(pairs, "past")
         made = (await self._gate.run(daemon.reader.by_hand) if past else daemon.by_hand).mutes
         return json_response(panels.mutes_view(daemon.config.mutes, made, daemon.clock.now()))
-
-    async def sinks(self, pairs: Pairs) -> Response:
-        """A row for each sink."""
-        query.parameters(pairs)
-        return await self._sinks.get()
 
     async def events(self, pairs: Pairs) -> Response:
         """Recorded events."""
@@ -139,16 +132,16 @@ class Api:
             reasons.append(str(error))
         return reasons
 
-    async def _all_endpoints(self) -> Response:
+    async def _endpoints(self) -> Response:
         daemon = self._daemon
         config, hand, now = daemon.config, daemon.by_hand, daemon.clock.now()
         loads = {load.endpoint: load for load in config.loads}
         return json_response(panels.endpoints_view(daemon.endpoints(), daemon.records, loads, config.mutes, hand, now))
 
-    async def _all_listings(self) -> Response:
+    async def _listings(self) -> Response:
         return json_response(panels.listings_view(self._daemon.listings(), self._daemon.clock.now()))
 
-    async def _all_sinks(self) -> Response:
+    async def _sinks(self) -> Response:
         backlogs = await self._metrics.backlogs.get()
         return json_response(panels.sinks_view(self._daemon.sinks(), backlogs, self._daemon.clock.now()))
 
