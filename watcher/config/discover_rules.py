@@ -7,7 +7,6 @@ from watcher.config.discover_model import DiscoverModel
 from watcher.config.faults import Faults
 from watcher.config.schema import File
 from watcher.config.target_model import report_long_labels
-from watcher.config.tree import Place
 from watcher.core.settings import DiscoverRule
 
 GLOBS = {"match", "exclude", "repositories", "branches"}
@@ -19,18 +18,14 @@ def discover_rules(file: File, accounts: Accounts, faults: Faults) -> Iterator[D
         _report_no_repository(written, faults)
         labels = {**file.defaults.labels, **written.labels}
         report_long_labels(labels, written, faults)
+        place = written.place()
         yield DiscoverRule(
             kinds=written.kinds_found,
             places=tuple(_places(written, accounts, faults)),
-            place=_name_of(written.place()),
+            place=f"{place.path} of {place.file}" if place.file else place.path,
             **written.model_dump(include={"every", "limit", *GLOBS}),
             watching={**file.defaults.model_dump(), "labels": labels},
         )
-
-
-def _name_of(place: Place) -> str:
-    """The name of a rule in messages, with its file if there are several."""
-    return f"{place.path} of {place.file}" if place.file else place.path
 
 
 def _report_no_repository(written: DiscoverModel, faults: Faults) -> None:
