@@ -192,15 +192,7 @@ def _http(file: File, faults: Faults) -> settings.Http | None:
     if file.http.token and file.http.token == file.http.write_token:
         message = "this must differ from `token`: readers must not be able to make changes"
         faults.report(file.http.place("write_token"), message)
-    return settings.Http(
-        host,
-        port,
-        file.http.token,
-        insecure=file.http.insecure,
-        written=file.http.is_written,
-        public_url=file.http.public_url,
-        write_token=file.http.write_token,
-    )
+    return settings.Http(host, port, written=file.http.is_written, **file.http.model_dump(exclude={"listen"}))
 
 
 def _report_repeated_names(named: Iterable[AccountModel] | Iterable[SinkModel], what: str, faults: Faults) -> None:
