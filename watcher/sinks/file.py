@@ -153,7 +153,7 @@ class RotatedFile:
             self._open()
             while written < len(lines):
                 self._rotate_before(size_of(lines[written]))
-                some = first_fitting(lines[written:], self._room(), size_of)
+                some = first_fitting(lines[written:], self._max_size - self._size(), size_of)
                 count = self._lines.write(some)
                 written += count
                 if count < len(some):  # because of an error, which the next try meets again
@@ -172,7 +172,7 @@ class RotatedFile:
 
     def _open(self) -> None:
         # Repeat until the open file is the one at the path: another process may rotate it before it is locked.
-        while self._descriptor is None or not self._still_there(self._descriptor):
+        while not self._still_there():
             self.close()
             # Do not follow a link, and do not block on a pipe without a reader. Not all users may read a new file:
             # events describe other people's repositories.
@@ -187,28 +187,25 @@ class RotatedFile:
                 failed.pop_all()
             self._descriptor, self._lines = descriptor, Lines(descriptor)
 
-    def _still_there(self, descriptor: int) -> bool:
-        try:
-            return os.path.samestat(os.lstat(self._path), os.fstat(descriptor))
-        except FileNotFoundError:
-            return False
+    def _still_there(self) -> bool:
+        with contextlib.suppress(FileNotFoundError):
+            return self._descriptor is not None and os.path.samestat(os.lstat(self._path), os.fstat(self._descriptor))
+        return False
 
     def _rotate_before(self, more: int) -> None:
         """Begin a new file if the next `more` bytes would make this one too large."""
-        assert self._descriptor is not None  # noqa: S101  it was opened just now
-        size = os.fstat(self._descriptor).st_size
+        size = self._size()
         if not size or size + more <= self._max_size or self._lines.torn:
             return
         self._sync()
-        if self._still_there(self._descriptor):  # otherwise another process has rotated it
+        if self._still_there():  # otherwise another process has rotated it
             self._shift()
         # If another process has begun the next file, it is locked: the rest of the lines has to wait.
         self._open()
 
-    def _room(self) -> int:
-        """Return the bytes by which the file may grow."""
+    def _size(self) -> int:
         assert self._descriptor is not None  # noqa: S101  it was opened just now
-        return self._max_size - os.fstat(self._descriptor).st_size
+        return os.fstat(self._descriptor).st_size
 
     def _shift(self) -> None:
         if not self._keep:
