@@ -6,7 +6,7 @@ makes is refused besides (`auth.of_another_site`).
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -128,7 +128,12 @@ class _Body:
 
     def __init__(self, body: Mapping[str, Any], known: tuple[str, ...]) -> None:
         self._body = body
-        self._faults = dict(_unknown(body, known))
+        self._faults: dict[str, str] = {}
+        for key in body:
+            if key not in known:
+                close = suggestion(key, known)
+                hint = f"did you mean {close[0]}?" if close else ", ".join(known)
+                self._faults[one_line(key, 60)] = f"unknown key; {hint}"
 
     def text(self, key: str, read: Callable[[str], Any], *default: Any) -> Any:
         """Return what `read` makes of a text, or the `default` if the key is missing; without one, that is a fault."""
@@ -146,7 +151,8 @@ class _Body:
             return ()
         for at, each in enumerate(given):
             self._read(f"{key}[{at}]", each, lambda text: read([text]))
-        return () if self._has_faults(key) else self._read(key, given, read, list)
+        faulty = any(place == key or place.startswith(f"{key}[") for place in self._faults)
+        return () if faulty else self._read(key, given, read, list)
 
     def check(self) -> None:
         """Check that no fault was found.
@@ -166,16 +172,6 @@ class _Body:
         except ValueError as error:
             self._faults[place] = one_line(error)
             return None
-
-    def _has_faults(self, key: str) -> bool:
-        return any(place == key or place.startswith(f"{key}[") for place in self._faults)
-
-
-def _unknown(body: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    for key in body:
-        if key not in known:
-            close = suggestion(key, known)
-            yield one_line(key, 60), f"unknown key; {f'did you mean {close[0]}?' if close else ', '.join(known)}"
 
 
 def _parsed(body: bytes) -> Mapping[str, Any]:
