@@ -182,7 +182,8 @@ def _refusal(request: web.BaseRequest, path: str, tokens: auth.Tokens, names: Co
     local = name[0] if isinstance(name, tuple) else ""
     if not auth.addressed_here(request.host, local, names):
         return auth.WRONG_HOST
-    if request.method == METHODS.get(path):
+    changing = METHODS.get(path)
+    if request.method == changing:
         return _refusal_of_change(request, tokens, names, local)
     if path not in HEALTH and not auth.authorized(request.headers.get("Authorization"), tokens):
         return error_response(
@@ -190,7 +191,6 @@ def _refusal(request: web.BaseRequest, path: str, tokens: auth.Tokens, names: Co
             "a token is needed (`http.token`): send it as a bearer token, or as the password of basic authentication",
             [("WWW-Authenticate", challenge) for challenge in auth.CHALLENGES],
         )
-    changing = METHODS.get(path)
     readable = changing is None or path == MUTES
     if request.method not in {"GET", "HEAD"} or not readable:
         allowed = ", ".join([*(["GET", "HEAD"] if readable else []), *([changing] if changing else [])])
