@@ -28,7 +28,10 @@ def teams_body(message: Message, links: Mapping[str, str]) -> bytes:
 
     If it is too large, the last of the message's lines are left out.
     """
-    body = json.dumps(_posted(card(message, links)), ensure_ascii=False).encode(errors="replace")
+    content = card(message, links)
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": content}
+    posted = {"type": "message", "attachments": [attachment]}
+    body = json.dumps(posted, ensure_ascii=False).encode(errors="replace")
     if len(body) <= MAX_BYTES or not message.lines:
         return body
     shorter = [line for line in message.lines if line != "…"][:-1]
@@ -58,11 +61,6 @@ def card(message: Message, links: Mapping[str, str]) -> Element:
         "body": elements,
         **({"actions": buttons[:MAX_ACTIONS]} if buttons else {}),
     }
-
-
-def _posted(content: Element) -> Element:
-    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": content}
-    return {"type": "message", "attachments": [attachment]}
 
 
 def _text(text: str, **looks: Any) -> Element:

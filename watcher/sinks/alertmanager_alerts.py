@@ -60,9 +60,10 @@ def labels_of(opening: Mapping[str, Any]) -> dict[str, str]:
     data = opening["data"]
     where = data.get("target") or data["endpoint"]
     incident = data["incident"]
-    kind = where.get("kind", "endpoint")
+    kind, problem = where.get("kind", "endpoint"), incident["problems"][0]
+    of = {"endpoint": "Endpoint", "connection": "Connection"}.get(kind, "Target")
     labels = {
-        "alertname": _alertname(incident["problems"][0], kind),
+        "alertname": _NAMES.get(problem, f"Watcher{of}{problem.capitalize()}"),
         "target": opening["subject"],
         "kind": kind,
         "account": where["account"],
@@ -73,8 +74,3 @@ def labels_of(opening: Mapping[str, Any]) -> dict[str, str]:
         written = re.sub(r"[^A-Za-z0-9_]|^(?=[0-9])", "_", name)
         labels.setdefault(f"exported_{written}" if written in labels else written, value)
     return labels
-
-
-def _alertname(problem: str, kind: str) -> str:
-    where = {"endpoint": "Endpoint", "connection": "Connection"}.get(kind, "Target")
-    return _NAMES.get(problem, f"Watcher{where}{problem.capitalize()}")
