@@ -1,7 +1,5 @@
 """How a receiver of HTTP requests may be reached, as a user writes it: for the sinks that post, and `heartbeat`."""
 
-from __future__ import annotations
-
 import ssl
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar

@@ -7,17 +7,15 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from watcher.config.reloader import ReloadStatus
 from watcher.core.by_hand import ByHand
 from watcher.core.listings import ListingKey
 from watcher.core.model import EndpointKey, Target
 from watcher.core.ports import Clock, Reader
 from watcher.core.settings import Config
 from watcher.core.state import Record
-
-if TYPE_CHECKING:
-    from watcher.config.reloader import ReloadStatus
 
 SLICE = 200
 """Targets that `polled_here` yields before other tasks on the event loop get a turn."""

@@ -1,7 +1,5 @@
 """The alerts of Alertmanager's API v2: what an event says of an incident, and when the alert ends. Pure."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ Every event and reminder of a subject has the same key, so a repeat changes the 
 Only problems open an alert. The end of an incident is sent although no alert may be open: the receivers accept that.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime

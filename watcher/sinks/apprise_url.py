@@ -3,8 +3,6 @@
 What it logs is not shown: it repeats the secrets of its URLs.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 import threading
@@ -13,12 +11,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from watcher.messages.message import Tone
 from watcher.messages.plain import Text
-
-if TYPE_CHECKING:
-    from watcher.messages.message import Tone
 
 MAX_REMEMBERED = 10_000
 """Deliveries that a URL is known to have taken, so that another URL's failure does not repeat them there."""

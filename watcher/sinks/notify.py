@@ -11,7 +11,7 @@ import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, SecretStr, field_validator
 
@@ -20,15 +20,13 @@ from watcher.config.readers import single_line
 from watcher.config.tree import Text as Scalar
 from watcher.core.deliveries import Delivery, Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
+from watcher.messages.message import Tone
 from watcher.messages.plain import Text, plain
 from watcher.messages.sanitize import for_text, one_line
 from watcher.sinks.apprise_url import TAKEN, NotifyUrl, installed_apprise
 from watcher.sinks.text import Renderer, TextOptions, TextTemplate
 from watcher.util.redaction import remember
 from watcher.util.threads import off_loop
-
-if TYPE_CHECKING:
-    from watcher.messages.message import Tone
 
 PAGERS = {"pagerduty": "pagerduty", "opsgenie": "jsm"}
 """The schemes of pagers' URLs, and the types of sinks that serve them better."""

@@ -1,11 +1,9 @@
 """The options of sinks whose messages people read: `group_wait`, and templates of the messages."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, ValidationInfo
 
@@ -14,10 +12,8 @@ from watcher.config.readers import duration_from, meant_as_text
 from watcher.config.sink_model import ROUTABLE, SinkModel
 from watcher.core.routing import why_not
 from watcher.core.sink_settings import SinkSettings
+from watcher.messages.message import Message
 from watcher.util.threads import off_loop
-
-if TYPE_CHECKING:
-    from watcher.messages.message import Message
 
 GroupWait = Annotated[float, PlainValidator(duration_from(0, 600, zero=True)), DURATION_SCHEMA]
 

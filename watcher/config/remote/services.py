@@ -1,7 +1,5 @@
 """What each service is asked for, and how its answer is read. A `read` returns None if nothing has changed."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Protocol
 
 from watcher.aws.responses import body_of
