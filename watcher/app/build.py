@@ -97,16 +97,4 @@ def build(
         partial(follow_by_hand, store, recorder, seconds),
         partial(release_held, recorder, lambda: daemon.config),
     )
-    return App(
-        daemon,
-        store,
-        reader,
-        sessions,
-        discovery,
-        changes,
-        tasks,
-        observer,
-        metrics,
-        hub,
-        web,
-    )
+    return App(daemon, store, reader, sessions, discovery, changes, tasks, observer, metrics, hub, web)

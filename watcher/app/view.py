@@ -18,13 +18,7 @@ from watcher.core.ports import Clock, Reader
 from watcher.core.settings import Config
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
-from watcher.observability.daemon_view import (
-    EndpointStatus,
-    HintQueueStatus,
-    ListingStatus,
-    SinkStatus,
-    TargetStatus,
-)
+from watcher.observability.daemon_view import EndpointStatus, HintQueueStatus, ListingStatus, SinkStatus, TargetStatus
 from watcher.polling.hint_readers import HintReaders
 from watcher.polling.lister import ListingRun
 from watcher.polling.manager import PollerManager

@@ -36,12 +36,7 @@ _NAMES = tuple(dict.fromkeys(kind.name for kind in KINDS.values() if kind.listin
 @click.option("--kind", "kinds", type=click.Choice(_NAMES), multiple=True, help="Only this kind. Default: all.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of YAML.")
 def discover(
-    config: str | None,
-    accounts: Collection[str],
-    regions: Collection[str],
-    kinds: Collection[str],
-    *,
-    as_json: bool,
+    config: str | None, accounts: Collection[str], regions: Collection[str], kinds: Collection[str], *, as_json: bool
 ) -> int:
     """List what an account has, as YAML for the configuration.
 

@@ -14,9 +14,7 @@ from watcher.stores import reader_for
 from watcher.util.units import format_duration
 
 
-@click.command(
-    epilog=examples("watcher report --since 90d --by label:team", "watcher report --csv > syncs.csv"),
-)
+@click.command(epilog=examples("watcher report --since 90d --by label:team", "watcher report --csv > syncs.csv"))
 @config_option
 @duration_option(
     "--since", "since", "Only what happened within this time, such as 7d. Default: 30d; at most 400d are kept."

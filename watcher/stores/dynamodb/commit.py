@@ -24,14 +24,7 @@ from watcher.stores.dynamodb.retention import Retention
 from watcher.stores.dynamodb.shard_lanes import ShardLanes
 from watcher.stores.dynamodb.shard_outbox import ShardOutbox
 from watcher.stores.dynamodb.table import Put, gather
-from watcher.stores.dynamodb.transaction import (
-    CollisionError,
-    ConflictError,
-    Prepared,
-    Version,
-    carry_out,
-    prepare,
-)
+from watcher.stores.dynamodb.transaction import CollisionError, ConflictError, Prepared, Version, carry_out, prepare
 
 log = structlog.get_logger()
 
