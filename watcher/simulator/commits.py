@@ -45,7 +45,7 @@ class Commit:
     failed: tuple[str, ...] = ()
     takes: float = 40.0
     after: float = 2.0
-    sha: str | None = None
+    commit: str | None = None
     readable: bool = True
 
     def begin_of(self, stack: str) -> float:
@@ -118,7 +118,7 @@ def repository_and_stacks(
 
 def _sync(stack: Subject, commit: Commit, begin: float) -> _Sync:
     short = min(2.0, commit.takes / 4)
-    attempt = NewAttempt(commit=commit.sha, pushed=begin - commit.at)
+    attempt = NewAttempt(commit=commit.commit, pushed=begin - commit.at)
     pushed = sync_events(f"A commit was pushed to {stack.repository}, branch {stack.branch}")
     shows = (Scene(Status(INITIATED, attempt, pushed), short), Scene(Status(IN_PROGRESS), commit.takes - short))
     if stack.name in commit.failed:

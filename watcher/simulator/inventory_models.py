@@ -75,18 +75,7 @@ class RepositoryEntry(Sourced):
     def timelines(self) -> Iterator[tuple[Subject, Timeline]]:
         """The branch and its stacks, with their timelines."""
         every_stack = tuple(each.name for each in self.stacks)
-        commits = [
-            Commit(
-                each.at,
-                every_stack if each.stacks is None else each.stacks,
-                each.failed,
-                each.takes,
-                each.after,
-                each.commit,
-                each.readable,
-            )
-            for each in self.commits
-        ]
+        commits = [Commit(**{"stacks": every_stack} | each.model_dump(exclude_none=True)) for each in self.commits]
         return repository_and_stacks(self.repository(), self.branch, self.subjects(), commits, self.every)
 
     def check(self, faults: Faults) -> None:

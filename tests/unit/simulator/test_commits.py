@@ -92,7 +92,7 @@ def test_the_stacks_of_one_commit_have_its_sha() -> None:
     assert sha(A, 50) == sha(B, 50)
     assert sha(A, 50) != sha(A, 150)
     assert sha(A, 250, every=200) == sha(B, 250, every=200) != sha(A, 50)
-    named = (Commit(1, ("a",), sha="c0ffee"),)
+    named = (Commit(1, ("a",), commit="c0ffee"),)
     latest = at(A, stack_timeline(A, named), 10).snapshot.latest
     assert latest
     assert latest.sha == "c0ffee"
