@@ -1,6 +1,7 @@
 """`validate`: whether the configuration is valid, and how many API calls it needs."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -40,7 +41,9 @@ def validate(config: str | None, *, as_json: bool) -> int:
                 "targets": len(settings.targets),
                 "rules": len(settings.discover),
                 "http": settings.http and settings.http.url,
-                "endpoints": [_to_json(load) for load in report],
+                "endpoints": [
+                    {**asdict(load.endpoint), "targets": load.targets, **load_to_json(load)} for load in report
+                ],
                 "mutes": [_mute_to_json(mute, now) for mute in settings.mutes],
                 "warnings": advice,
             }
@@ -112,14 +115,4 @@ def _mute_to_json(mute: Mute, now: datetime) -> dict[str, Any]:
         "window": mute.when and str(mute.when),
         "applies": applies,
         "until": over and rfc3339(over),
-    }
-
-
-def _to_json(load: EndpointLoad) -> dict[str, Any]:
-    return {
-        "account": load.endpoint.account,
-        "region": load.endpoint.region,
-        "api": load.endpoint.api,
-        "targets": load.targets,
-        **load_to_json(load),
     }
