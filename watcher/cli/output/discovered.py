@@ -1,6 +1,7 @@
 """The output of `discover`: YAML for the configuration, or JSON."""
 
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -70,9 +71,6 @@ def _keys(each: Discovered, *, with_account: bool) -> Iterator[tuple[str, str]]:
 
 def _text(value: str) -> str:
     """Return a text as YAML: in quotes if it could be read as something else."""
-    plain = value.replace("-", "").replace("_", "").replace("/", "").replace(".", "").isalnum() and value.isascii()
-    return (
-        value
-        if plain and value[0].isalnum() and reads_as(value) is Reads.TEXT
-        else printable(json.dumps(value, ensure_ascii=False))  # its escapes are those of YAML, too
-    )
+    if re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z_./-]*", value) and reads_as(value) is Reads.TEXT:
+        return value
+    return printable(json.dumps(value, ensure_ascii=False))  # its escapes are those of YAML, too
