@@ -4,26 +4,22 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-from watcher.core.by_hand import Acknowledgement, HandMute
 from watcher.core.deliveries import DeliveryState
+from watcher.core.state_url import Address
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.items import EventKey, Item, shard_of
 from watcher.stores.dynamodb.lease_table import lease_key
 from watcher.stores.dynamodb.reader import DynamoReader
-from watcher.stores.dynamodb.table import PRESENT, Delete, Operation, Put, Update, gather
+from watcher.stores.dynamodb.table import PRESENT, Delete, Operation, Put, Table, Update, gather
 
 
 class DynamoOutbox(DynamoReader):
     """Every change is one transaction that only holds for a delivery that is where it was seen."""
 
-    async def add_mute(self, mute: HandMute) -> bool:
-        return await self._hand.add_mute(mute)
-
-    async def end_mute(self, mute_id: str, now: datetime, by: str) -> HandMute | None:
-        return await self._hand.end_mute(mute_id, now, by)
-
-    async def acknowledge(self, acknowledgements: Sequence[Acknowledgement]) -> None:
-        await self._hand.acknowledge(acknowledgements)
+    def __init__(self, address: Address, table: Table | None = None) -> None:
+        super().__init__(address, table=table)
+        self.add_mute, self.end_mute = self._hand.add_mute, self._hand.end_mute
+        self.acknowledge = self._hand.acknowledge
 
     async def requeue(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
         registered = await self.registered_sinks()
