@@ -20,6 +20,12 @@ PAGE = 100
 MAX_PAGES = 1000
 """The most pages of one listing."""
 
+MAX_ITEMS = MAX_PAGES * PAGE
+"""The most items of one listing; pages may have more of them than the API allows."""
+
+MAX_CHARACTERS = 128 * 1024 * 1024
+"""The most characters of all items of one listing, as Python writes them; an ordinary item has about 500."""
+
 
 async def pages(
     ask: Ask, spell: Callable[[str], str], operation: str, member: str, parameters: Mapping[str, Any] | None = None
@@ -27,14 +33,22 @@ async def pages(
     """Return the items of all pages of an operation; `member` has them, and `spell` spells names in camelCase.
 
     Raises:
-        PollFailed: a call failed, a page is not what the API promises, a token came twice, or there is no end.
+        PollFailed: a call failed, a page is not what the API promises, a token came twice, or there are too many pages
+            or items.
     """
     request = {spell("maxResults"): PAGE, **(parameters or {})}
     found: list[dict[str, Any]] = []
     tokens: set[str] = set()
+    characters = 0
     for _ in range(MAX_PAGES):
         answer = await ask(operation, request)
-        found += items(answer, operation, spell(member))
+        page = items(answer, operation, spell(member))
+        found += page
+        characters += len(str(page))
+        if len(found) > MAX_ITEMS or characters > MAX_CHARACTERS:
+            raise EndpointUnreadable(
+                "TooManyItems", f"{operation}: there are more than {MAX_ITEMS} items, or too long ones"
+            )
         token = answer.get(spell("nextToken"))
         if not token:
             return found

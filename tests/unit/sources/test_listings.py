@@ -231,6 +231,25 @@ async def test_a_listing_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPa
     assert len(asked) == 3
 
 
+@pytest.mark.parametrize(
+    ("limit", "most", "item"),
+    [("MAX_ITEMS", 1_000, {}), ("MAX_CHARACTERS", 100_000, {"Nested": {"Text": "x" * 1_000}})],
+)
+async def test_a_listing_of_overfull_pages_is_given_up_before_it_fills_the_memory(
+    monkeypatch: pytest.MonkeyPatch, limit: str, most: int, item: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(paging, limit, most)
+    asked = []
+
+    async def endless(operation: str, _: Mapping[str, Any]) -> dict[str, Any]:
+        asked.append(operation)
+        return {"RepositoryLinks": [item] * 300, "NextToken": str(len(asked))}
+
+    with pytest.raises(EndpointUnreadable, match=r"ListRepositoryLinks: there are more than \d+ items, "):
+        await codeconnections.STACK.listing(endless)  # type: ignore[misc]
+    assert len(asked) <= 4
+
+
 async def test_a_refused_sync_configuration_fails_the_listing_of_templates() -> None:
     with pytest.raises(EndpointUnreadable, match="denied"):
         await listed(
