@@ -129,17 +129,8 @@ class _ConfigSession(BoundedSession):
 
     async def send(self, request: Any) -> Any:
         response = await super().send(request)
-        response.raw = SimpleNamespace(content=_Rest(await response.content), url=request.url)
+        whole = asyncio.StreamReader()
+        whole.feed_data(await response.content)
+        whole.feed_eof()
+        response.raw = SimpleNamespace(content=whole, url=request.url)
         return response
-
-
-class _Rest:
-    """What is left to read of an answer."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    async def read(self, amount: int = -1) -> bytes:
-        end = len(self._content) if amount < 0 else amount
-        some, self._content = self._content[:end], self._content[end:]
-        return some
