@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, PlainValidator, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, PlainValidator, SecretStr, field_validator, model_validator
 
 from watcher.config.fields import HTTP_URL, Plain, Token, text_schema
 from watcher.config.receiver_model import may_be_reached
@@ -74,10 +74,7 @@ class SlackOptions(ReceiverOptions, TextOptions):
     template: SlackTemplate | None = None
     """The message's text (jinja2). Default: the built-in text."""
 
-    @field_validator("url", mode="after")
-    @classmethod
-    def _reachable(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        return url and may_be_reached(url, info)
+    _may_be_reached = field_validator("url", mode="after")(may_be_reached)
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
