@@ -1,6 +1,6 @@
 """The options of sinks whose messages people read: `group_wait`, and templates of the messages."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -16,10 +16,6 @@ from watcher.messages.message import Message
 from watcher.util.threads import off_loop
 
 GroupWait = Annotated[float, PlainValidator(duration_from(0, 600, zero=True)), DURATION_SCHEMA]
-
-
-def _template(escape: Literal["slack", "text"]) -> Callable[[object, ValidationInfo], str]:
-    return lambda value, info: sound_template(value, info, escape)
 
 
 def sound_template(value: object, info: ValidationInfo, escape: str) -> str:
@@ -46,8 +42,8 @@ def _routed(info: ValidationInfo) -> list[str]:
     return [each for each in ROUTABLE if why_not(routing, each, "", {}) is None]
 
 
-SlackTemplate = Annotated[str, PlainValidator(_template("slack")), text_schema(minLength=1)]
-TextTemplate = Annotated[str, PlainValidator(_template("text")), text_schema(minLength=1)]
+SlackTemplate = Annotated[str, PlainValidator(partial(sound_template, escape="slack")), text_schema(minLength=1)]
+TextTemplate = Annotated[str, PlainValidator(partial(sound_template, escape="text")), text_schema(minLength=1)]
 
 
 class TextOptions(SinkModel):
