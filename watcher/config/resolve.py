@@ -7,14 +7,13 @@ from watcher.config.accounts import Accounts, Environment, ambient_region
 from watcher.config.discover_rules import discover_rules
 from watcher.config.faults import Faults, choice
 from watcher.config.files import report_shared_files
-from watcher.config.hint_queues import hint_queues
 from watcher.config.listen_address import is_loopback, split_listen
 from watcher.config.mute_model import MuteModel
-from watcher.config.schema import AccountModel, File
+from watcher.config.schema import AccountModel, File, HintModel
 from watcher.config.sink_model import ROUTING, AccountSinkModel, SinkModel
 from watcher.config.target_model import by_section, report_long_labels, watched_keys
 from watcher.config.tree import Keys, Place, Text
-from watcher.config.url_readers import state_url
+from watcher.config.url_readers import queue_region, state_url
 from watcher.core import settings
 from watcher.core.digest import Digest
 from watcher.core.model import Target
@@ -43,7 +42,7 @@ def resolve(
     _report_no_region(file, state, environment, faults)
     sinks = [(sink, *_account_and_region(sink, accounts, faults)) for sink in file.sinks or [_default_sink(file)]]
     rules = tuple(discover_rules(file, accounts, faults))
-    queues = tuple(hint_queues(file, accounts, faults))
+    queues = tuple(_hint_queues(file, accounts, faults))
     if not (targets or rules or may_be_empty):
         _report_nothing_to_watch(file, written, faults)
     if file.retry.initial > file.retry.maximum:
@@ -131,6 +130,29 @@ def _targets(file: File, accounts: Accounts, faults: Faults) -> Iterator[Target]
         report_long_labels(labels, written, faults)
         first.update((target.id, written.place()) for target in targets)
         yield from targets
+
+
+def _hint_queues(file: File, accounts: Accounts, faults: Faults) -> Iterator[tuple[str, str, str]]:
+    """The URL of each queue, the name of its account, and its region; those with a fault are left out."""
+    first: dict[str, Place] = {}
+    for written in file.hints:
+        account = accounts.of(written)
+        if written.queue in first:
+            here = written.place("queue")
+            faults.report(here, f"this queue is already listed on {first[written.queue].line_beside(here)}")
+            continue
+        first[written.queue] = written.place("queue")
+        if account is None:
+            continue
+        if region := queue_region(written.queue) or _only_region(written, accounts.regions(account, written), faults):
+            yield written.queue, account.name, region
+
+
+def _only_region(written: HintModel, regions: tuple[str, ...], faults: Faults) -> str | None:
+    if len(regions) > 1:
+        message = "the URL does not name a region, and the account has several; use an account with one region"
+        faults.report(written.place("queue"), message)
+    return regions[0] if len(regions) == 1 else None
 
 
 def _default_sink(file: File) -> SinkModel:
