@@ -5,8 +5,7 @@ Every call, also each retry, must be admitted: it needs a free connection, and t
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
@@ -24,6 +23,28 @@ from watcher.polling.rate_limiter import RateLimiter
 from watcher.polling.retry import always, with_retries
 
 T = TypeVar("T")
+
+
+class CallsUnderWay:
+    """Counts the calls under way, each a `with`, and waits until all have ended."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    async def ended(self) -> None:
+        """Wait until no call is under way."""
+        await self._none.wait()
+
+    def __enter__(self) -> None:
+        self._count += 1
+        self._none.clear()
+
+    def __exit__(self, *_: object) -> None:
+        self._count -= 1
+        if not self._count:
+            self._none.set()
 
 
 class Endpoint:
@@ -54,9 +75,7 @@ class Endpoint:
             key.api, key.region, account, sessions, endpoint_url=account.endpoint_url, pool=concurrency
         )
         self._answers: dict[str, tuple[bytes, Snapshot]] = {}
-        self._calls = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._under_way = CallsUnderWay()
 
     def asks_as(self, account: Account) -> bool:
         """Return whether its results hold for `account`: it asks the same AWS, with the same credentials."""
@@ -132,12 +151,12 @@ class Endpoint:
             answer = await self._client.call(operation, parameters, timeout, check=self._check_may_poll)
             return body_of(answer["body"], answer["content_type"])
 
-        with self._busy():
+        with self._under_way:
             return await self._adjusting_rate(ask())
 
     async def quiet(self) -> None:
         """Wait until no `fetch` and no `call` is under way."""
-        await self._idle.wait()
+        await self._under_way.ended()
 
     async def close(self) -> None:
         await self._client.close()
@@ -153,19 +172,8 @@ class Endpoint:
             admitted = False
             return await self._adjusting_rate(ask())
 
-        with self._busy():
+        with self._under_way:
             return await with_retries(call, self._retry, again)
-
-    @contextmanager
-    def _busy(self) -> Iterator[None]:
-        self._calls += 1
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self._calls -= 1
-            if not self._calls:
-                self._idle.set()
 
     async def _adjusting_rate(self, call: Awaitable[T]) -> T:
         """Return the result of an admitted call, which adjusts the rate; the admission ends with it."""

@@ -206,12 +206,13 @@ async def test_what_was_seen_before_a_shard_is_given_back_is_kept_first(house: H
 async def test_a_shard_is_not_given_back_while_a_call_is_under_way(house: House) -> None:
     await house.membership.gain([PROD])
     endpoint = next(iter(house.polling.endpoints.values()))
-    endpoint._idle.clear()
-    giving = asyncio.create_task(house.membership.wind_down(PROD))
-    await asyncio.sleep(0.05)
-    assert house.polled() == set()
-    assert not giving.done()
-    endpoint._idle.set()
+    with endpoint._under_way:
+        giving = asyncio.create_task(house.membership.wind_down(PROD))
+        with endpoint._under_way:
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0)
+        assert house.polled() == set()
+        assert not giving.done()
     await giving
     assert house.store.loaded == set()
 
