@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from functools import cache
+from functools import cache, lru_cache
 from random import getrandbits
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -77,7 +77,7 @@ class RequestTemplate:
 
     def request(self, parameters: Mapping[str, Any], keys: Keys) -> tuple[dict[str, str], bytes]:
         """Return its own headers and the body of the request for these parameters, dated now and signed."""
-        body, own = _body(parameters), {DATE: time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())}
+        body, own = _body(parameters), {DATE: _date(int(time.time()))}
         if keys.token is not None:
             own[TOKEN] = keys.token
         if INVOCATION in self._own:
@@ -168,6 +168,11 @@ def _refuse_unusual(model: Any) -> None:
 
 def _body(parameters: Mapping[str, Any]) -> bytes:
     return json.dumps(parameters).encode()
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
 
 
 def _text(value: str | bytes) -> str:

@@ -133,7 +133,10 @@ class Schedule:
 
     def _heads(self) -> dict[Lane, tuple[float, str]]:
         """The first entry that counts of each lane that has any, the most urgent lane first."""
+        heads = {}
         for lane, heap in self._lanes.items():
             while heap and self._due.get(heap[0][1]) != (heap[0][0], lane):
                 heapq.heappop(heap)
-        return {lane: heap[0] for lane, heap in self._lanes.items() if heap}
+            if heap:
+                heads[lane] = heap[0]
+        return heads
