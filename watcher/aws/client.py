@@ -90,9 +90,9 @@ class Client:
             PollFailed: there was no answer, or the answer is an error.
         """
 
-        async def ask(lease: LeasedClient) -> dict[str, Any]:
+        def ask(lease: LeasedClient) -> Awaitable[dict[str, Any]]:
             check()
-            return await lease.signed.call(operation, parameters)
+            return lease.signed.call(operation, parameters)
 
         return await self.use(ask, seconds, operation)
 

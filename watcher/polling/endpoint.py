@@ -20,7 +20,7 @@ from watcher.core.model import Blocker, EndpointKey, Snapshot, Target
 from watcher.core.settings import Account, Retry
 from watcher.errors import PollFailed, Superseded, TargetUnreadable
 from watcher.polling.rate_limiter import RateLimiter
-from watcher.polling.retry import always, with_retries
+from watcher.polling.retry import always, retry_after
 
 T = TypeVar("T")
 
@@ -163,17 +163,16 @@ class Endpoint:
 
     async def _tried(self, ask: Callable[[], Awaitable[T]], again: Callable[[], bool]) -> T:
         """Return what `ask` returns, whose first call was admitted; it is retried while `again()` is true."""
-        admitted = True
 
         async def call() -> T:
-            nonlocal admitted
-            if not admitted:
-                await self.admit()
-            admitted = False
+            await self.admit()
             return await self._adjusting_rate(ask())
 
         with self._under_way:
-            return await with_retries(call, self._retry, again)
+            try:
+                return await self._adjusting_rate(ask())
+            except PollFailed as error:
+                return await retry_after(error, call, self._retry, again)
 
     async def _adjusting_rate(self, call: Awaitable[T]) -> T:
         """Return the result of an admitted call, which adjusts the rate; the admission ends with it."""

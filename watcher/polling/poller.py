@@ -164,30 +164,27 @@ class Poller:
         await admission.wait()
 
     async def _call_next(self, admission: asyncio.Event, *, behind: bool) -> None:
+        """Wait for an admission, and poll or make a background call in one task: an admitted call begins at once."""
+        endpoint = self.endpoint
         try:
-            await self._call_admitted(admission, behind=behind)
+            try:
+                await endpoint.admit()
+            finally:
+                admission.set()
+            # What is next is selected only now: the wait may have been long, and the configuration may have changed.
+            current = endpoint is self.endpoint and endpoint.may_poll()
+            if current and behind and (call := self._background.take()) is not None:
+                await self._background.make(call, endpoint)
+            elif current and not behind and (taken := self._planner.take(probe=self.results.endpoint_unreadable)):
+                due, target = taken
+                await self._poll(endpoint, target, due)
+            else:
+                endpoint.dismiss()
         except Exception:  # noqa: BLE001  a bug with one call must not stop the others
             self._log.exception("poll.crashed")
         finally:
             self._polls.discard(cast("asyncio.Task[None]", asyncio.current_task()))
             self._wake_up.before(self._due_at())
-
-    async def _call_admitted(self, admission: asyncio.Event, *, behind: bool) -> None:
-        """Wait for an admission, and poll or make a background call in one task: an admitted call begins at once."""
-        endpoint = self.endpoint
-        try:
-            await endpoint.admit()
-        finally:
-            admission.set()
-        # What is next is selected only now: the wait may have been long, and the configuration may have changed.
-        current = endpoint is self.endpoint and endpoint.may_poll()
-        if current and behind and (call := self._background.take()) is not None:
-            await self._background.make(call, endpoint)
-        elif current and not behind and (taken := self._planner.take(probe=self.results.endpoint_unreadable)):
-            due, target = taken
-            await self._poll(endpoint, target, due)
-        else:
-            endpoint.dismiss()
 
     def _due_at(self) -> float | None:
         """Return when a poll may begin (monotonic seconds); None: not before something changes."""
@@ -211,12 +208,13 @@ class Poller:
             self._log.exception("poll.crashed", target=target.id)
         finally:
             self._observer.polled(Poll(target, due, begun, self._clock.monotonic(), outcome))
-            superseded = outcome is PollOutcome.SUPERSEDED and not self.results.endpoint_unreadable
+            unreadable = self.results.endpoint_unreadable
+            superseded = outcome is PollOutcome.SUPERSEDED and not unreadable
             recorded = outcome.recorded and endpoint.asks_as(self.endpoint.account)
             if not self._planner.ended(target.id, due, begun, recorded=recorded, superseded=superseded):
                 self.results.forget([target.id])
                 self.endpoint.forget([target.id])
-            elif self.results.endpoint_unreadable:
+            elif unreadable:
                 self._planner.probed()
 
     async def _fetch(self, endpoint: Endpoint, target: Target) -> tuple[PollOutcome, str]:

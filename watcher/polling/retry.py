@@ -19,17 +19,28 @@ def always() -> bool:
 async def with_retries(call: Callable[[], Awaitable[T]], settings: Retry, again: Callable[[], bool] = always) -> T:
     """Return the answer of `call`, tried up to `settings.attempts` times, with full jitter, while `again()` is true.
 
-    The first try is made without tenacity, which would add a tenth to the cost of a call that succeeds.
-
     Raises:
         PollFailed: the failure of the last try.
     """
     try:
         return await call()
     except PollFailed as error:
-        if not error.passing or not again():
-            raise
-        last = error
+        return await retry_after(error, call, settings, again)
+
+
+async def retry_after(
+    failure: PollFailed, call: Callable[[], Awaitable[T]], settings: Retry, again: Callable[[], bool] = always
+) -> T:
+    """Return the answer of `call` as `with_retries` does, when the first try has ended with `failure`.
+
+    The first try is made without tenacity, which would add a tenth to the cost of a call that succeeds.
+
+    Raises:
+        PollFailed: the failure of the last try.
+    """
+    if not failure.passing or not again():
+        raise failure
+    last = failure
     async for trial in AsyncRetrying(
         stop=stop_after_attempt(settings.attempts),
         wait=wait_random_exponential(multiplier=settings.initial, max=settings.maximum),
