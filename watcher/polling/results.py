@@ -109,10 +109,10 @@ class PollResults:
             await self._note_endpoint(None, now)
             return False
         before = self._recorder.record_of(target.id)
-        if polls.compared is snapshot and polls.compared_with is before and before.known is not None:
-            observation, comparison = Observation(before), Comparison(before.known)
-        else:
-            observation, comparison = observe_answer(target, before, snapshot, now)
+        if polls.compared is snapshot and polls.compared_with is before and polls.streak is None:
+            await self._note_endpoint(None, now)
+            return False
+        observation, comparison = observe_answer(target, before, snapshot, now)
         self._log_answer(target, polls, comparison, snapshot)
         polls.streak, polls.incomplete = None, bool(snapshot.odd)
         await self._note_endpoint(None, now)
