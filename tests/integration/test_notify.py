@@ -7,7 +7,7 @@ import email
 import email.policy
 import json
 import threading
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +21,12 @@ from watcher.core.deliveries import Delivery, Verdict
 from watcher.core.model import FAILED, SUCCEEDED
 from watcher.errors import SinkError
 from watcher.messages.plain import plain
+from watcher.sinks.apprise_url import MAX_RESPONSE_BYTES
 from watcher.sinks.notify import NotifyOptions, NotifySink
 from watcher.sources.proton import template
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from email.message import EmailMessage
 
     from watcher.core.events import Event
@@ -55,10 +56,11 @@ class Chat:
 
 
 @asynccontextmanager
-async def chat() -> AsyncIterator[Chat]:
+async def chat(respond: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None) -> AsyncIterator[Chat]:
+    """`respond`: what it does instead of taking what is posted."""
     made = Chat()
     app = web.Application()
-    app.router.add_post("/{path:.*}", made.take)
+    app.router.add_post("/{path:.*}", respond or made.take)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -285,6 +287,28 @@ async def test_a_url_that_hangs_holds_up_neither_the_others_nor_the_end() -> Non
         (answer,) = await sink.send(deliveries(sync()))
         assert answer.verdict is Verdict.TAKEN
         assert (len(hanging.posted), len(good.posted)) == (1, 1)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+async def test_a_response_without_an_end_is_not_read_to_its_end(compressed: bool) -> None:  # noqa: FBT001  a row
+    sent = 0
+
+    async def respond(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse()
+        if compressed:
+            response.enable_compression(web.ContentCoding.gzip)
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            while sent < 200 * MAX_RESPONSE_BYTES:
+                await response.write(bytes(MAX_RESPONSE_BYTES // 4))
+                sent += MAX_RESPONSE_BYTES // 4
+        return response
+
+    async with chat(respond) as server, sink_to(server.url, timeout=60.0) as sink:
+        (answer,) = await sink.send(deliveries(sync()))
+        assert (answer.verdict, answer.text) == (Verdict.TAKEN, "taken by json")
+    assert sent < 200 * MAX_RESPONSE_BYTES
 
 
 async def test_closing_ends_a_send_that_is_under_way() -> None:

@@ -7,8 +7,9 @@ import logging
 import re
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache, wraps
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -21,6 +22,9 @@ MAX_REMEMBERED = 10_000
 
 MAIL_SCHEMES = ("mailto", "mailtos")
 """The schemes of mail servers (SMTP), whose messages have headers of watcher's."""
+
+MAX_RESPONSE_BYTES = 1024 * 1024
+"""How much of a receiver's response is read; the rest is not needed."""
 
 TAKEN = "taken"
 """The result of a send that the receiver accepted."""
@@ -48,8 +52,31 @@ _LOADING = threading.Lock()
 def installed_apprise() -> ModuleType | None:
     """Return the library, or None if the extra is not installed. It is slow to load."""
     with warnings.catch_warnings(action="ignore"), suppress(ImportError):
-        return import_module("apprise")
+        return _loaded_apprise()
     return None
+
+
+@cache
+def _loaded_apprise() -> ModuleType:
+    """Return the library, which reads no more of a response than `MAX_RESPONSE_BYTES`.
+
+    It posts by functions of `requests` that read a response to its end, and nothing of its own sets a limit.
+    """
+    apprise = import_module("apprise")
+    response = import_module("requests").Response
+    read: Callable[..., Iterator[bytes]] = response.iter_content
+
+    @wraps(read)
+    def bounded(*args: Any, **options: Any) -> Iterator[bytes]:
+        left = MAX_RESPONSE_BYTES
+        for chunk in read(*args, **options):
+            yield chunk
+            left -= len(chunk)
+            if left <= 0:
+                return
+
+    response.iter_content = bounded
+    return apprise
 
 
 class NotifyUrl:
@@ -81,7 +108,7 @@ class NotifyUrl:
             if self.scheme in MAIL_SCHEMES:
                 refers = {"References": thread, "In-Reply-To": thread} if thread else {}
                 self._plugin.headers = {**refers, **self._headers}
-            sender = import_module("apprise").Apprise(asset=self._plugin.asset)
+            sender = _loaded_apprise().Apprise(asset=self._plugin.asset)
             sender.add(self._plugin)
             _LOGGED.code = ""
             if not sender.notify(title=text.title, body=text.body, notify_type=tone.value, body_format="text"):
@@ -100,7 +127,7 @@ class NotifyUrl:
 def _plugin(url: str) -> Any:
     """Apprise's plugin for `url`, or None if it has none. The first call is slow."""
     with _LOADING, warnings.catch_warnings(action="ignore"):
-        apprise = import_module("apprise")
+        apprise = _loaded_apprise()
         asset = apprise.AppriseAsset(
             app_id="watcher", app_desc="watcher", app_url="", async_mode=False, pgp_autogen=False, pem_autogen=False
         )
