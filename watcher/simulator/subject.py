@@ -137,18 +137,17 @@ class Subject:
             begin, end = blocker.active.begin, blocker.active.end
             if not begin <= moment < end + blocker.kept:
                 continue
-            yield {
+            fields: dict[str, Any] = {
                 "id": str(uuid5(NAMESPACE_URL, f"{self.account} {self.region} {self.key} {number}")),
                 "type": "AUTOMATED",
                 "status": "RESOLVED" if moment >= end else "ACTIVE",
                 "createdReason": blocker.reason,
                 "createdAt": round(epoch + begin, 3),
                 "contexts": [{"key": key, "value": value} for key, value in blocker.contexts],
-            } | (
-                {"resolvedReason": blocker.resolved_reason, "resolvedAt": round(epoch + end, 3)}
-                if moment >= end
-                else {}
-            )
+            }
+            if moment >= end:
+                fields |= {"resolvedReason": blocker.resolved_reason, "resolvedAt": round(epoch + end, 3)}
+            yield fields
 
     def at_pace(self, pace: float) -> Subject:
         if not (self.absent or self.blockers or self.settings.moves):
