@@ -54,34 +54,27 @@ def generate(seed: int, *, pace: float = 1.0) -> Scenario:
         *(_template(type_, name, version) for type_, name, version in TEMPLATES),
         *(Subject(STACK, (("name", name),), repository=REPOSITORY) for name in STACKS),
     ]
+    others = Random(f"seed {seed}")  # of its own, so that the stories of the targets do not depend on it
+    blocked = others.randrange(len(TEMPLATES), len(subjects))
+    begin, created, completed = others.uniform(60, 150), others.uniform(60, 200), others.uniform(200, 320)
+    blocker = Blocker(Span(begin, begin + 200), contexts=(("ConfigFile", subjects[blocked].config_file),))
+    subjects[blocked] = replace(subjects[blocked], blockers=(blocker,))
     stalling, missing, unsynced = random.sample(range(len(subjects)), 3)
-    timelines = tuple(
-        (
-            subject,
-            Timeline(tuple(_scenes(random, subject, stalls=at == stalling, unsynced=at == unsynced)), repeat=True),
-        )
+    timelines = [
+        (subject, _timeline(random, subject, stalls=at == stalling, unsynced=at == unsynced))
         for at, subject in enumerate(subjects)
-    )
+    ]
+    late = Subject(STACK, (("name", LATE_STACK),), repository=REPOSITORY, absent=(Span(0.0, created),))
+    timelines.append((late, _timeline(others, late)))
     missing_from = random.uniform(60, 120)
     throttled_from = random.uniform(150, 240)
     windows = (
         FaultWindow(Fault("not_found"), key=subjects[missing].key, begin=missing_from, end=missing_from + 240),
         FaultWindow(Fault("throttling"), api=STACK.api, begin=throttled_from, end=throttled_from + 30),
     )
-    random = Random(f"seed {seed}")  # of its own, so that the stories above do not depend on it
-    blocked = random.randrange(len(TEMPLATES), len(subjects))
-    begin, created, completed = random.uniform(60, 150), random.uniform(60, 200), random.uniform(200, 320)
-    blocker = Blocker(Span(begin, begin + 200), contexts=(("ConfigFile", subjects[blocked].config_file),))
-    late = Subject(STACK, (("name", LATE_STACK),), repository=REPOSITORY, absent=(Span(0.0, created),))
     return Scenario(
         f"seed {seed}",
-        (
-            *(
-                (replace(each, blockers=(blocker,)) if each is subjects[blocked] else each, line)
-                for each, line in timelines
-            ),
-            (late, Timeline(tuple(_scenes(random, late, stalls=False, unsynced=False)), repeat=True)),
-        ),
+        tuple(timelines),
         windows,
         connections=(Connection("gitlab", "GitLab", ((0.0, "PENDING"), (completed, "AVAILABLE"))),),
     ).at_pace(pace)
@@ -90,6 +83,10 @@ def generate(seed: int, *, pace: float = 1.0) -> Scenario:
 def _template(type_: str, name: str, version: str) -> Subject:
     identity = (("type", type_), ("name", name), ("version", version))
     return Subject(TEMPLATE, identity, repository=f"{ORGANISATION}/platform-templates")
+
+
+def _timeline(random: Random, subject: Subject, *, stalls: bool = False, unsynced: bool = False) -> Timeline:
+    return Timeline(tuple(_scenes(random, subject, stalls=stalls, unsynced=unsynced)), repeat=True)
 
 
 def _scenes(random: Random, subject: Subject, *, stalls: bool, unsynced: bool) -> Iterator[Scene]:
