@@ -12,15 +12,14 @@ from watcher.cluster.membership import Membership
 from watcher.config.reloader import ReloadStatus
 from watcher.core.by_hand import ByHand
 from watcher.core.discovery import Site, is_present
-from watcher.core.listings import Listing, ListingKey
-from watcher.core.model import EndpointKey, Target
+from watcher.core.listings import ListingKey
+from watcher.core.model import EndpointKey
 from watcher.core.ports import Clock, Reader
 from watcher.core.settings import Config
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
 from watcher.observability.daemon_view import EndpointStatus, HintQueueStatus, ListingStatus, SinkStatus, TargetStatus
 from watcher.polling.hint_readers import HintReaders
-from watcher.polling.lister import ListingRun
 from watcher.polling.manager import PollerManager
 from watcher.polling.recorder import Recorder
 
@@ -71,15 +70,34 @@ class RunningDaemon:
         target = self.config.targets_by_id.get(target_id)
         if target is None or target.kind.polled:
             return self.polling.target_status(target_id)
+        # What is not polled is answered by its listing, which another daemon on the table may make.
+        key = ListingKey(target.account, target.region, str(target.kind))
+        listing, plan = self.discovery.listings.get(key), self.config.listings.get(key)
+        completed = listing.completed_at if listing else None
+        following = None if completed is None or plan is None else completed + timedelta(seconds=plan.every)
         here = target.endpoint in self.polling.endpoints
-        return _listed_target(target, self.config, self.discovery.listings, here=here)
+        return TargetStatus(completed, completed, following, failures=0, polled_here=here)
 
     def endpoints(self) -> Mapping[EndpointKey, EndpointStatus]:
         return self.polling.endpoint_statuses()
 
     def listings(self) -> Mapping[ListingKey, ListingStatus]:
         runs = {} if self.polling.lister is None else self.polling.lister.runs()
-        return _listing_statuses(self.config, self.discovery, runs)
+        selections = self.discovery.selections.items()
+        watched = Counter((site, str(each.kind)) for site, selection in selections for each in selection.targets)
+        statuses = {}
+        for key, plan in self.config.listings.items():
+            listing, run = self.discovery.listings.get(key), runs.get(key)
+            statuses[key] = ListingStatus(
+                api=plan.kind.api,
+                every=plan.every,
+                completed=listing.completed_at if listing else None,
+                found=sum(map(is_present, listing.targets)) if listing else 0,
+                watched=watched[Site(key.account, key.region, plan.kind.name), key.kind],
+                error=run.error if run else "",
+                made_here=run is not None,
+            )
+        return statuses
 
     def sinks(self) -> Mapping[str, SinkStatus]:
         return self.relay.statuses({sink.name: sink.type for sink in self.config.sinks})
@@ -100,34 +118,3 @@ class RunningDaemon:
         reasons += [] if self.membership is None else self.membership.keeper.unready()
         untried = (key for key, status in self.endpoints().items() if not status.tried)
         return [*reasons, *(f"{key} has not been polled yet" for key in untried)]
-
-
-def _listed_target(
-    target: Target, config: Config, listings: Mapping[ListingKey, Listing], *, here: bool
-) -> TargetStatus:
-    """Return when a target that is not polled was listed; `here`: whether this daemon lists it."""
-    key = ListingKey(target.account, target.region, str(target.kind))
-    listing, plan = listings.get(key), config.listings.get(key)
-    completed = listing.completed_at if listing else None
-    following = None if completed is None or plan is None else completed + timedelta(seconds=plan.every)
-    return TargetStatus(completed, completed, following, failures=0, polled_here=here)
-
-
-def _listing_statuses(
-    config: Config, discovery: Discovery, runs: Mapping[ListingKey, ListingRun]
-) -> dict[ListingKey, ListingStatus]:
-    """Return the status of each listing: those that this daemon makes, and those that others on the table make."""
-    watched = Counter((site, str(each.kind)) for site, at in discovery.selections.items() for each in at.targets)
-    statuses = {}
-    for key, plan in config.listings.items():
-        listing, run = discovery.listings.get(key), runs.get(key)
-        statuses[key] = ListingStatus(
-            api=plan.kind.api,
-            every=plan.every,
-            completed=listing.completed_at if listing else None,
-            found=sum(map(is_present, listing.targets)) if listing else 0,
-            watched=watched[Site(key.account, key.region, plan.kind.name), key.kind],
-            error=run.error if run else "",
-            made_here=run is not None,
-        )
-    return statuses
