@@ -40,6 +40,9 @@ botocore_caches.install()
 # A daemon reads the files of its page once; so do all daemons of a process of the tests.
 assets.load = cache(assets.load)
 
+# What is logged before a command sets up the logs: a traceback with the values of all variables takes half a second.
+structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
+
 # What is imported and collected stays: see `pytest_collection_finish`.
 gc.disable()
 
