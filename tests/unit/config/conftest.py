@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
 
 from watcher.cli.configuration import parse
+from watcher.config import window_model
 from watcher.config.document import Document
 from watcher.errors import ConfigError
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
     from watcher.core.settings import Config
     from watcher.errors import Fault
+
+# The names of all time zones are read from 600 files, for each name that is unknown.
+window_model.available_timezones = cache(window_model.available_timezones)
 
 SURROUNDINGS = {"AWS_REGION": "us-east-1"}
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
