@@ -107,9 +107,9 @@ async def _crash(site: Site, witness: Witness, store: str, place: str) -> None:
     assert site.simulator
     site.configure(site.simulator.world.scenario.targets())
     for count in (2, 1, 3):
-        child = site.start(store=store, environment={"CRASH_AT": f"{place}:{count}"})
+        child = site.start(change=store, environment={"CRASH_AT": f"{place}:{count}"})
         assert await child.ended() == -signal.SIGKILL, child.said()
-    last = site.start(store=store)
+    last = site.start(change=store)
     await witness.quiet(last)
     assert await last.stopped() == 0
     witness.judge(site, b"".join(child.delivered() for child in site.children))

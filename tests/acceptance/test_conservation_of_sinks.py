@@ -217,7 +217,7 @@ async def run_to_the_end(places: Places, store: str) -> None:
         witness = Witness(simulator, clock)
         site = places(simulator, store.replace(" ", "-"))
         configure(site, [consumer])
-        child = site.start(store=store)
+        child = site.start(change=store)
         await witness.quiet(child)
         await until(
             lambda: site.undelivered(consumer.name) == 0 or not child.running, f"an empty outbox; {child.said()}"

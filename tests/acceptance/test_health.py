@@ -9,7 +9,6 @@ import resource
 import signal
 import socket
 import sqlite3
-import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -31,10 +30,6 @@ if TYPE_CHECKING:
     from tests.support.simulator import Simulator
 
 T = 1_795_420_800.0
-FAST_EMF = """import sys, watcher.observability.emf, watcher.__main__
-watcher.observability.emf.LINE_SECONDS = 0.3
-del sys.argv[0]
-watcher.__main__.main()"""
 
 
 @pytest.fixture
@@ -180,9 +175,8 @@ def taken_by_somebody(port: int) -> AbstractContextManager[object]:
 async def test_cloudwatch_metrics_are_lines_among_the_logs(watched: Site) -> None:
     watched.configure((NETWORK, WEB))
     child = watched.start(
-        "run", prefix=[sys.executable, "-c", FAST_EMF],
-        environment={"WATCHER_EMF": "Watcher/Test", "WATCHER_EMF_SERVICE": "here"},
-    )  # fmt: skip
+        change="metrics often", environment={"WATCHER_EMF": "Watcher/Test", "WATCHER_EMF_SERVICE": "here"}
+    )
 
     def lines() -> list[Any]:
         return [line for line in map(json.loads, child.said().splitlines()) if "_aws" in line]
@@ -198,13 +192,12 @@ async def test_cloudwatch_metrics_are_lines_among_the_logs(watched: Site) -> Non
 @pytest.mark.parametrize("err", ["a pipe without a reader", "/dev/full"])
 async def test_the_daemon_goes_on_when_metrics_cannot_be_written(watched: Site, err: str) -> None:
     watched.configure((NETWORK, WEB))
-    prefix = [sys.executable, "-c", FAST_EMF]
     if err == "/dev/full":
         writing = os.open(err, os.O_WRONLY)
     else:
         reading, writing = os.pipe()
         os.close(reading)
-    child = watched.start("run", "--emf", "Watcher/Test", prefix=prefix, err=writing)
+    child = watched.start("run", "--emf", "Watcher/Test", change="metrics often", err=writing)
     os.close(writing)
     await watched.polled(child, 2)
     await asyncio.sleep(1.0)  # three lines' time: the absence of an end takes time

@@ -96,7 +96,7 @@ class Post:
     child: Child | None = None
 
     def start(self) -> Child:
-        self.child = self.site.start(store=self.store)
+        self.child = self.site.start(change=self.store)
         return self.child
 
     async def started(self) -> None:

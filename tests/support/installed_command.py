@@ -139,11 +139,11 @@ class Site:
         *arguments: str,
         out: int | IO[bytes] | None = None,
         err: int | IO[bytes] | None = None,
-        store: str | None = None,
+        change: str | None = None,
         environment: dict[str, str] | None = None,
         prefix: Sequence[str] = (),
     ) -> Child:
-        """Start the command (`run` unless told otherwise); with `store`, on one of `breaking`'s.
+        """Start the command (`run` unless told otherwise); with `change`, after a change of `kill_launcher`.
 
         It starts by fork where nothing depends on the start of Python.
         """
@@ -156,9 +156,9 @@ class Site:
             stdout, stderr = own_out if out is None else out, own_err if err is None else err
             process: subprocess.Popen[bytes] | ForkedProcess
             if self.forks and not prefix and not any(name.startswith(STARTS_PYTHON) for name in env):
-                process = fork([store or "", *words], cwd=self.folder, env=env, out=stdout, err=stderr)
+                process = fork([change or "", *words], cwd=self.folder, env=env, out=stdout, err=stderr)
             else:
-                command = [str(COMMAND)] if store is None else [sys.executable, str(LAUNCHER), store]
+                command = [str(COMMAND)] if change is None else [sys.executable, str(LAUNCHER), change]
                 process = subprocess.Popen(
                     [*prefix, *command, *words],
                     cwd=self.folder,

@@ -1,7 +1,7 @@
-"""Runs the command, or the command in a process that ends itself by SIGKILL at a place named by the environment.
+"""Runs the command, with one change for a test or as it is.
 
-usage: launcher.py STORE COMMAND…, with CRASH_AT="PLACE:N": the N-th time that the store (see `crashing_stores`
-and `broken_stores`) comes there. One of `broken_tables` is only broken. STORE may be empty.
+usage: launcher.py CHANGE COMMAND…, where CHANGE may be empty. With a store (see `crashing_stores` and `broken_stores`)
+and CRASH_AT="PLACE:N", the process ends itself by SIGKILL the N-th time that the store comes to the place.
 """
 
 from __future__ import annotations
@@ -18,19 +18,30 @@ import watcher.stores.sqlite.store
 from tests.support.broken_stores import BREAKING
 from tests.support.broken_tables import TABLES
 from watcher.__main__ import main
+from watcher.observability import emf
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from watcher.stores.sqlite.store import SqliteStore
 
 
-def launch(store: str, *command: str) -> None:
-    """Run the command in this process; with `store`, on one of that name."""
+def launch(change: str, *command: str) -> None:
+    """Run the command in this process; with `change`, after the change of that name, or on the store of that name."""
     sys.argv = ["watcher", *command]
-    if store in TABLES:
-        TABLES[store]()
-    elif store:
-        _crash_in(BREAKING[store])
+    if change in CHANGES:
+        CHANGES[change]()
+    elif change:
+        _crash_in(BREAKING[change])
     main()
+
+
+def _print_metrics_often() -> None:
+    emf.LINE_SECONDS = 0.3
+
+
+CHANGES: dict[str, Callable[[], None]] = {**TABLES, "metrics often": _print_metrics_often}
+"""Changes of the command that end nothing, by their names."""
 
 
 def _crash_in(store: type[SqliteStore]) -> None:
