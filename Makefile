@@ -10,12 +10,14 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: .venv/ready
 	$(BIN)/watcher demo --for 60s
 
-# Most tests wait most of the time, so six files run in parallel, the long ones (acceptance) first; tests that measure
-# time run alone. No test depends on the order: `make test ARGS=--shuffle=1` uses another one.
+# Most tests wait most of the time, so six files run in parallel, the long ones (acceptance) first. Tests that measure
+# time run after them, two files in parallel: each of them waits most of the time, or measures processor time. No test
+# depends on the order: `make test ARGS=--shuffle=1` uses another one.
 test: .venv/ready .venv-ministack/ready
 	$(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder --ignore=tests/browser \
 	  -m "not soak and not page and not alone" $(ARGS)
-	$(BIN)/python -m pytest -m alone $(ARGS) $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m alone $(ARGS) \
+	  $$(grep -rl --include='test_*.py' 'mark\.alone' tests | sort)
 
 check: .venv/ready
 	$(BIN)/ruff format --check .
