@@ -143,10 +143,15 @@ class Client:
         """Whether the client is open with the account's current session."""
         return self._current is not None and self._current.session is self._sessions.of(self._account, self._region)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a call can be made at once: the client is open, and no refresh of its credentials is due."""
+        return self._ready(self._sessions.of(self._account, self._region)) is not None
+
     async def prepare(self) -> bool:
         """Open the client ahead of a call; returns whether it is ready. If it is not, the call reports why."""
         with contextlib.suppress(Exception):
-            if self._ready(self._sessions.of(self._account, self._region)):
+            if self.is_ready:
                 return True
             async with asyncio.timeout(OPENING_SECONDS):
                 await self.give_back(await self.take())
@@ -157,7 +162,8 @@ class Client:
         """End a lease; None is ignored."""
         if lease is not None:
             lease.calls -= 1
-            await self._close_replaced(lease)
+            if lease is not self._current:
+                await self._close_replaced(lease)
 
     def renew(self, lease: LeasedClient) -> bool:
         """Load newer credentials at the next call; returns whether there may be any."""

@@ -105,7 +105,7 @@ class Endpoint:
         try:
             while True:
                 # Before the rate limiter: a call that it admits must begin at once, or two calls come too close.
-                prepared = await self._client.prepare()
+                prepared = self._client.is_ready or await self._client.prepare()
                 await self.rate_limiter.acquire()
                 if not prepared or self._client.is_open:  # the session may have been dropped meanwhile
                     return
