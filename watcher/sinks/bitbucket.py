@@ -5,7 +5,6 @@ https://developer.atlassian.com/cloud/bitbucket/rest/api-group-commit-statuses/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from hashlib import sha256
 from typing import ClassVar, Literal
 
@@ -33,8 +32,8 @@ class BitbucketSink(CommitStatusSink):
     """Sets build statuses by the API of Bitbucket Cloud."""
 
     def __init__(self, options: BitbucketOptions) -> None:
-        self._token = options.token.get_secret_value()
-        super().__init__(options, self._token)
+        token = options.token.get_secret_value()
+        super().__init__(options, token, headers={"Authorization": f"Bearer {token}"})
 
     def request(self, status: CommitStatus) -> Post:
         commit, context = status.commit, status.context
@@ -47,9 +46,6 @@ class BitbucketSink(CommitStatusSink):
             "url": status.link or commit_url(commit),  # Bitbucket accepts no status without one
         }
         return Post(f"/2.0/repositories/{commit.repository}/commit/{commit.sha}/statuses/build", body)
-
-    async def headers(self) -> Mapping[str, str]:
-        return {"Authorization": f"Bearer {self._token}"}
 
 
 class BitbucketOptions(StatusOptions):

@@ -118,11 +118,12 @@ def judged(response: Response) -> tuple[Verdict, str]:
 class CommitStatusSink(PostingSink):
     """Sets a status for each event; each provider has its own request."""
 
-    def __init__(self, options: StatusOptions, *secrets: str) -> None:
-        """Nothing is opened before the first send. `secrets`: hidden where the receiver repeats them."""
+    def __init__(self, options: StatusOptions, *secrets: str, headers: Mapping[str, str] | None = None) -> None:
+        """`secrets`: hidden where the receiver repeats them; `headers`: are sent unless the type overrides them."""
         self.name = options.name
         self.limits = Limits(parallel=PARALLEL, deadline=options.send_deadline, by_commit=True)
         self._providers = options.providers
+        self._headers = headers or {}
         self._poster = options.poster(secrets, secret_url=False)
 
     def request(self, status: CommitStatus) -> Post:
@@ -131,7 +132,7 @@ class CommitStatusSink(PostingSink):
 
     async def headers(self) -> Mapping[str, str]:
         """Return the headers of a request, with its authorization."""
-        raise NotImplementedError
+        return self._headers
 
     def judged(self, response: Response) -> tuple[Verdict, str]:
         return judged(response)

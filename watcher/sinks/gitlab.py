@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar, Literal
 from urllib.parse import quote
 
@@ -27,8 +26,8 @@ class GitLabSink(CommitStatusSink):
     """Sets statuses by GitLab's API."""
 
     def __init__(self, options: GitLabOptions) -> None:
-        self._token = options.token.get_secret_value()
-        super().__init__(options, self._token)
+        token = options.token.get_secret_value()
+        super().__init__(options, token, headers={"PRIVATE-TOKEN": token})
 
     def request(self, status: CommitStatus) -> Post:
         commit = status.commit
@@ -41,9 +40,6 @@ class GitLabSink(CommitStatusSink):
             **({"target_url": status.link} if status.link and len(status.link) <= MAX_URL else {}),
         }
         return Post(f"/projects/{quote(commit.repository, safe='')}/statuses/{commit.sha}", body)
-
-    async def headers(self) -> Mapping[str, str]:
-        return {"PRIVATE-TOKEN": self._token}
 
     def judged(self, response: Response) -> tuple[Verdict, str]:
         if response.status == 400 and ALREADY_SO in response.body:
