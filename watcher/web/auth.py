@@ -8,6 +8,7 @@ import base64
 import hmac
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -62,7 +63,7 @@ def _address(text: str) -> object:
 
 def authorized(authorization: str | None, tokens: Tokens) -> bool:
     """Whether a request with this `Authorization` may read: it has either token, or none is needed."""
-    given = _token_in(authorization or "")
+    _, given = _credentials(authorization)
     return tokens.read is None or any(_equal(given, token) for token in (tokens.read, tokens.write))
 
 
@@ -72,8 +73,8 @@ def may_write(authorization: str | None, tokens: Tokens) -> bool:
     Only a bearer token counts: a browser repeats basic authentication by itself, also for what another site makes it
     request.
     """
-    scheme = (authorization or "").strip().partition(" ")[0].lower()
-    return scheme == "bearer" and _equal(_token_in(authorization or ""), tokens.write)
+    scheme, given = _credentials(authorization)
+    return scheme == "bearer" and _equal(given, tokens.write)
 
 
 def of_another_site(origin: str | None, fetch_site: str | None, local: str, names: Collection[str]) -> bool:
@@ -93,14 +94,14 @@ def _equal(given: bytes, token: str | None) -> bool:
     return token is not None and hmac.compare_digest(given, token.encode())
 
 
-def _token_in(authorization: str) -> bytes:
-    scheme, _, rest = authorization.strip().partition(" ")
+def _credentials(authorization: str | None) -> tuple[str, bytes]:
+    """The scheme, and the token; empty if there is none."""
+    scheme, _, rest = (authorization or "").strip().partition(" ")
+    token = b""
     match scheme.lower():
         case "bearer":
-            return rest.strip().encode("utf-8", "surrogateescape")
+            token = rest.strip().encode("utf-8", "surrogateescape")
         case "basic":
-            try:
-                return base64.b64decode(rest.strip(), validate=True).partition(b":")[2]
-            except ValueError:
-                return b""
-    return b""
+            with suppress(ValueError):
+                token = base64.b64decode(rest.strip(), validate=True).partition(b":")[2]
+    return scheme.lower(), token
