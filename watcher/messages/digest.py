@@ -1,6 +1,7 @@
 """The message of a digest. Pure."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from watcher.core.digest import status_line
@@ -109,5 +110,4 @@ def _name(subject: str) -> str:
         return one_line(subject, MAX_LINE)
     if isinstance(about, Target):
         return titled({"subject": subject, "data": {"target": target_to_json(about)}})
-    where = {"account": about.account, "region": about.region, "api": about.api}
-    return titled({"subject": subject, "data": {"endpoint": where}})
+    return titled({"subject": subject, "data": {"endpoint": asdict(about)}})

@@ -1,7 +1,7 @@
 """A sample of each type of event, made by the functions that make real ones, to check templates with. Pure."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -118,8 +118,7 @@ def sample_of(event_type: str, subject: Target | EndpointKey) -> dict[str, Any]:
     of_type = [each for each in samples() if each["type"] == event_type]
     if isinstance(subject, EndpointKey):
         sample, name = of_type[0], str(subject)
-        where = {"account": subject.account, "region": subject.region, "api": subject.api}
-        data = sample["data"] | {"endpoint": sample["data"]["endpoint"] | where}
+        data = sample["data"] | {"endpoint": sample["data"]["endpoint"] | asdict(subject)}
     else:
         same_kind = (each for each in of_type if each["data"]["target"]["kind"] == subject.kind.name)
         sample, name = next(same_kind, of_type[0]), subject.id
