@@ -12,14 +12,7 @@ from pydantic import Field
 
 from watcher.config.fields import Token
 from watcher.messages.sanitize import one_line
-from watcher.sinks.commit_status import (
-    CommitState,
-    CommitStatus,
-    CommitStatusSink,
-    StatusOptions,
-    commit_url,
-    shortened,
-)
+from watcher.sinks.commit_status import CommitState, CommitStatus, CommitStatusSink, StatusOptions, shortened
 from watcher.sinks.http import BaseUrl, Post
 
 MAX_DESCRIPTION, MAX_NAME, MAX_KEY = 255, 255, 40
@@ -43,7 +36,7 @@ class BitbucketSink(CommitStatusSink):
             "state": _STATES[status.state],
             "name": shortened(context, MAX_NAME),
             "description": one_line(status.description, MAX_DESCRIPTION),
-            "url": status.link or commit_url(commit),  # Bitbucket accepts no status without one
+            "url": status.link or status.commit_page,  # Bitbucket accepts no status without one
         }
         return Post(f"/2.0/repositories/{commit.repository}/commit/{commit.sha}/statuses/build", body)
 

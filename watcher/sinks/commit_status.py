@@ -61,6 +61,13 @@ class CommitStatus:
     link: str | None
     """Where people look further: watcher's page, else AWS's console."""
 
+    @property
+    def commit_page(self) -> str | None:
+        """The URL of the commit's page, if it is known."""
+        commit = self.commit
+        revision = {"providerType": commit.provider, "repositoryName": commit.repository, "sha": commit.sha}
+        return links(revision)[1]
+
 
 def status_of(event: Mapping[str, Any], now: datetime, providers: frozenset[str]) -> CommitStatus | str:
     """Return the status that an event, a CloudEvent, gives to a commit, or why it gives none.
@@ -91,12 +98,6 @@ def status_of(event: Mapping[str, Any], now: datetime, providers: frozenset[str]
 def shortened(context: str, longest: int) -> str:
     """Return a context; if it is too long, `watcher/` and the beginning of its SHA-256 in hex."""
     return context if len(context) <= longest else f"watcher/{sha256(context.encode()).hexdigest()}"[:longest]
-
-
-def commit_url(commit: Commit) -> str | None:
-    """Return the URL of the commit's page, if it is known."""
-    revision = {"providerType": commit.provider, "repositoryName": commit.repository, "sha": commit.sha}
-    return links(revision)[1]
 
 
 def judged(response: Response) -> tuple[Verdict, str]:
