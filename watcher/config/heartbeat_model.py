@@ -5,16 +5,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PlainValidator, SecretStr, field_validator
 
-from watcher.config.fields import (
-    DURATION_SCHEMA,
-    HEADER_NAME_SCHEMA,
-    HTTP_URL,
-    Duration,
-    Headers,
-    choice_schema,
-    lasting,
-    text_schema,
-)
+from watcher.config import fields
+from watcher.config.fields import HTTP_URL, lasting, text_schema
 from watcher.config.readers import duration_from, one_of
 from watcher.config.receiver_model import ReceiverModel, may_be_reached
 from watcher.config.url_readers import header_name, secret_url
@@ -32,9 +24,9 @@ def _fail_url(value: object) -> SecretStr:
     return url
 
 
-HeaderName = Annotated[str, PlainValidator(header_name("the heartbeat")), HEADER_NAME_SCHEMA]
-Every = Annotated[float, PlainValidator(duration_from(1)), DURATION_SCHEMA]
-Method = Annotated[Literal["GET", "POST"], PlainValidator(one_of(_METHODS)), choice_schema(_METHODS)]
+HeaderName = Annotated[str, PlainValidator(header_name("the heartbeat")), fields.HEADER_NAME_SCHEMA]
+Every = Annotated[float, PlainValidator(duration_from(1)), fields.DURATION_SCHEMA]
+Method = Annotated[Literal["GET", "POST"], PlainValidator(one_of(_METHODS)), fields.choice_schema(_METHODS)]
 
 
 class HeartbeatModel(ReceiverModel):
@@ -48,11 +40,11 @@ class HeartbeatModel(ReceiverModel):
     """The URL that gets the reason otherwise, as the body and where it has {reason}. Default: `url` with /fail."""
     every: Every = lasting("1m")
     """The time between two requests; at least 1s."""
-    stale_after: Duration = lasting("15m")
+    stale_after: fields.Duration = lasting("15m")
     """A sink whose oldest pending event is older than this does not do its work."""
     method: Method | None = None
     """The method of all requests. Default: GET to `url`, POST to `fail_url`."""
-    headers: Headers[HeaderName] = Field(default={}, examples=[{"Authorization": "Bearer ${TOKEN}"}])
+    headers: fields.Headers[HeaderName] = Field(default={}, examples=[{"Authorization": "Bearer ${TOKEN}"}])
     """Headers of every request. Secrets: take them from variables."""
 
     _may_be_reached = field_validator("url", "fail_url", mode="after")(may_be_reached)

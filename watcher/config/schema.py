@@ -3,19 +3,12 @@
 The models of targets and sinks are made from the registered kinds and types: see `file_model`.
 """
 
+from collections.abc import Callable
 from copy import copy
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    create_model,
-    field_validator,
-)
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, create_model, field_validator
 
 from watcher.config import fields
 from watcher.config.digest_model import DigestModel
@@ -198,10 +191,10 @@ class File(StrictModel):
 
     @field_validator("*", mode="wrap")
     @classmethod
-    def _sound_or_default(cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    def _sound_or_default(cls, value: Any, read: Callable[[Any], Any], info: ValidationInfo) -> Any:
         """Report a wrong value and continue with the default, so that every other fault is found as well."""
         try:
-            return handler(value)
+            return read(value)
         except ValidationError as error:
             faults_of(info).take(value, error)
             return cls.model_fields[str(info.field_name)].get_default()

@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar, cast
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    ModelWrapValidatorHandler,
-    PrivateAttr,
-    ValidationError,
-    ValidationInfo,
-    WrapValidator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, ValidationInfo, WrapValidator, model_validator
 from pydantic_core import PydanticOmit
 
 from watcher.config.faults import Faults, walk
@@ -45,14 +36,14 @@ class StrictModel(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _read(cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+    def _read(cls, value: Any, make: Callable[[Any], Self], info: ValidationInfo) -> Self:
         """Report unknown keys, treat an optional key without a value as absent, and keep the place."""
         if not isinstance(value, Keys):
-            return handler(value)
+            return make(value)
         cls.report_unknown(value, faults_of(info))
         known = cls.known_keys()
         present = {name: given for name, given in value.items() if name in known and cls._is_given(known[name], given)}
-        model = handler(present)
+        model = make(present)
         model._written = value  # noqa: SLF001  of this class
         return model
 

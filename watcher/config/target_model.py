@@ -1,21 +1,11 @@
 """The keys of a target in the configuration: those of every kind, and the parts of a kind's identity."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    PlainValidator,
-    ValidationError,
-    ValidationInfo,
-    create_model,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo, create_model, model_validator
 from pydantic_core import CoreSchema, PydanticOmit, core_schema
 
 from watcher.config.faults import Faults, listed
@@ -163,10 +153,12 @@ class _Either:
         self._undecided = create_model("Undecided", __base__=TargetModel, **keys)
         self._undecided.kind = replace(kinds[0], identity=())
 
-    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> CoreSchema:
         return core_schema.with_info_plain_validator_function(self._read)
 
-    def __get_pydantic_json_schema__(self, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(
+        self, _schema: CoreSchema, handler: Callable[[Any], dict[str, Any]]
+    ) -> dict[str, Any]:
         return {"anyOf": [handler(model.__pydantic_core_schema__) for model in self._own]}
 
     def _read(self, value: Node, info: ValidationInfo) -> TargetModel:

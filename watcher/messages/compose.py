@@ -9,16 +9,8 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from watcher.core.event_types import DIGEST_EVENT
+from watcher.messages import details
 from watcher.messages.blockers import how_to_resolve, resolve_command
-from watcher.messages.details import (
-    duration_of_incident,
-    facts,
-    further_links,
-    incident_facts,
-    lead,
-    reservations,
-    sync_events,
-)
 from watcher.messages.digest import digest_message, digest_title
 from watcher.messages.message import Fact, Message, Tone
 from watcher.messages.phrases import (
@@ -76,8 +68,8 @@ def title(event: Mapping[str, Any]) -> str:
 def _single(event: Mapping[str, Any], now: datetime) -> Message:
     if event["type"] == DIGEST_EVENT:
         return digest_message(event)
-    heading, lines = how_to_resolve(event) if "blocker" in event["data"] else sync_events(event)
-    said = (*lead(event, now), duration_of_incident(event), *reservations(event, now))
+    heading, lines = how_to_resolve(event) if "blocker" in event["data"] else details.sync_events(event)
+    said = (*details.lead(event, now), details.duration_of_incident(event), *details.reservations(event, now))
     sentences, cause = _sentences(*said), _cause(event)
     return Message(
         tone=_tone(event),
@@ -85,8 +77,8 @@ def _single(event: Mapping[str, Any], now: datetime) -> Message:
         lead=sentences,
         cause=cause,
         brief=cause or sentences,
-        facts=(*facts(event), *incident_facts(event)),
-        links=tuple(further_links(event)),
+        facts=(*details.facts(event), *details.incident_facts(event)),
+        links=tuple(details.further_links(event)),
         heading=heading,
         lines=lines,
         note=f"Observed {moment(event['time'])}, event ID {one_line(event['id'], 64)}",
@@ -98,7 +90,7 @@ def _group(events: Sequence[Mapping[str, Any]], now: datetime) -> Message:
     words = list(dict.fromkeys(_headword(event) for event in events))
     places = dict.fromkeys(where(event) for event in events)
     place = f" ({where(first)})" if len(places) == 1 and where(first) else ""
-    common, cause = _common(facts, events), _common_cause(events)
+    common, cause = _common(details.facts, events), _common_cause(events)
     shared, same = _shared(common, cause, events), bool(cause) and all(_cause(event) == cause for event in events)
     names = [(what if place else titled)(event) for event in events[: MAX_NAMES + 1]]
     lines = [
@@ -111,7 +103,7 @@ def _group(events: Sequence[Mapping[str, Any]], now: datetime) -> Message:
     return Message(
         tone=min((_tone(event) for event in events), key=list(Tone).index),
         title=f"{', '.join(words[:3])}: {count} targets{place}",
-        lead=_sentences(shared, *_common(lambda event: reservations(event, now), events)),
+        lead=_sentences(shared, *_common(lambda event: details.reservations(event, now), events)),
         cause=cause,
         brief=_sentences(cause or shared, _listed(names, count)),
         facts=common,

@@ -5,16 +5,7 @@ import os
 import ssl
 from collections.abc import Callable
 
-from aiohttp import (
-    ClientConnectorCertificateError,
-    ClientConnectorDNSError,
-    ClientConnectorError,
-    ClientHttpProxyError,
-    ClientProxyConnectionError,
-    ClientResponseError,
-    ClientSSLError,
-    ConnectionTimeoutError,
-)
+import aiohttp
 
 from watcher.aws.profiles import system_ca_fault
 from watcher.core.sink_settings import Reach
@@ -40,24 +31,24 @@ def explain(
     kind: type[SinkError] = SinkError
     whose = "the proxy's" if proxied else "its"
     match error:
-        case ConnectionTimeoutError():
+        case aiohttp.ConnectionTimeoutError():
             text = f"no connection within {options.timeout / 2:g} s"
         case TimeoutError():
             kind, text = UnansweredError, f"no response within {options.timeout:g} s"
-        case ClientConnectorDNSError():
+        case aiohttp.ClientConnectorDNSError():
             text = f"{whose} name cannot be resolved"
-        case ClientConnectorCertificateError():
+        case aiohttp.ClientConnectorCertificateError():
             reason = getattr(error.certificate_error, "verify_message", "no reason is given")
             fault = system_ca_fault(os.environ) if options.ca_file is None else None
             text = "; ".join(filter(None, [f"its certificate is not trusted: {reason}", fault]))
-        case ClientSSLError():
+        case aiohttp.ClientSSLError():
             text = f"no TLS connection: {_reason(error.os_error)}"
-        case ClientConnectorError():
-            to = " to the proxy" if isinstance(error, ClientProxyConnectionError) else ""
+        case aiohttp.ClientConnectorError():
+            to = " to the proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
             text = f"no connection{to}: {_reason(error.os_error)}"
-        case ClientHttpProxyError():
+        case aiohttp.ClientHttpProxyError():
             text = f"the proxy responded {Response(error.status, hide(error.message))}"
-        case ClientResponseError():
+        case aiohttp.ClientResponseError():
             kind, text = UnansweredError, "its response is not HTTP, or has too many or too long headers"
         case ValueError():
             text = "the URL, or a header, cannot be sent"
