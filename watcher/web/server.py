@@ -7,6 +7,7 @@ import os
 import resource
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
@@ -149,10 +150,8 @@ class WebServer:
     """The HTTP server of a daemon; it listens once it is configured."""
 
     def __init__(self, daemon: DaemonView, metrics: Metrics, hub: Hub, changes: Changes) -> None:
-        self._daemon = daemon
-        self._changes = changes
-        self._metrics = metrics
         self._hub = hub
+        self._make_handler = partial(Handler, daemon, metrics, hub, changes)
         self._handler: Handler | None = None
         self._http: Http | None = None
         self._listener: Listener | None = None
@@ -192,7 +191,7 @@ class WebServer:
 
     async def _listen(self, http: Http) -> Listener:
         if self._handler is None:
-            self._handler = Handler(self._daemon, self._metrics, self._hub, self._changes)
+            self._handler = self._make_handler()
         listener, old, before = Listener(self._handler, _tokens(http), _names(http)), self._listener, self._http
         try:
             await listener.open(http)
