@@ -23,6 +23,7 @@ from structlog.testing import capture_logs
 from tests.integration.conftest import FAST, a_config, running
 from tests.support.processes import alive
 from watcher.aws import credential_process, sessions
+from watcher.aws.http_session import MAX_ANSWER_BYTES
 from watcher.core.deliveries import Delivery
 from watcher.core.events import trial_event
 from watcher.core.settings import Account, RateLimit
@@ -327,15 +328,52 @@ async def test_a_file_that_a_variable_names_is_named_with_it(
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """Without keys, and with a file that is no certificate, one that is no text, and a pipe in the folder HERE."""
+    """Without keys, and with a file that is no certificate, one that is no text, a pipe and a profile in HERE."""
     (tmp_path / "no-certificate").write_text("no certificate")
     (tmp_path / "binary").write_bytes(b"\xd0\xff")
     os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "config").write_text(MFA.replace("mfa_serial", "# mfa_serial"))
     monkeypatch.setenv("HERE", str(tmp_path))
     for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "AWS_ACCESS_KEY_ID"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/pod")
     return monkeypatch
+
+
+# Answers without an end.
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "{url}"},
+        {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "{url}"},
+        {"AWS_WEB_IDENTITY_TOKEN_FILE": "{here}/no-certificate", "AWS_ENDPOINT_URL_STS": "{url}"},
+        {"AWS_PROFILE": "team", "AWS_CONFIG_FILE": "{here}/config", "AWS_ENDPOINT_URL_STS": "{url}"},
+    ],
+)
+async def test_an_answer_without_an_end_is_not_read_to_its_end(
+    simulator: Simulator, faulty: Faulty, environment: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    sent = 0
+
+    async def respond(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while sent < 100 * MAX_ANSWER_BYTES:
+            await response.write(bytes(MAX_ANSWER_BYTES // 4))
+            sent += MAX_ANSWER_BYTES // 4
+        return response
+
+    url = await faulty(respond)
+    environment.setenv("AWS_EC2_METADATA_DISABLED", "false")
+    for name, value in variables.items():
+        environment.setenv(name, value.format(url=url, here=os.environ["HERE"]))
+    config = a_config(None, [TEAM], accounts={"team": account(simulator, profile=None)})
+    (finding,) = (await check_all(config, datetime.now(UTC))).findings
+    assert f"longer than {MAX_ANSWER_BYTES} bytes" in str(finding.error)
+    assert sent < 100 * MAX_ANSWER_BYTES
 
 
 # Credentials that take time.

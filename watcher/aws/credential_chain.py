@@ -22,7 +22,12 @@ from aiobotocore.credentials import (
     AioProfileProviderBuilder,
     create_credential_resolver,
 )
-from aiobotocore.utils import create_nested_client
+from aiobotocore.utils import (
+    AioContainerMetadataFetcher,
+    AioIMDSFetcher,
+    _RefCountedSession,
+    create_nested_client,
+)
 
 from watcher.aws import credential_process
 from watcher.aws.http_session import BoundedSession
@@ -36,7 +41,16 @@ if TYPE_CHECKING:
 ROLE_SESSION = "watcher"
 
 
-class Chain(AioCredentialResolver):  # type: ignore[misc]  # aiobotocore has no types
+class _MetadataSession(_RefCountedSession, BoundedSession):  # type: ignore[misc]  # aiobotocore has no types
+    """For the container's credentials server and the instance's metadata service; their answers are short."""
+
+
+for _fetcher in (AioContainerMetadataFetcher, AioIMDSFetcher):
+    # botocore's own session reads an answer to its end, and the providers' constructors take no other.
+    _fetcher._ref_counted_session_cls = _MetadataSession  # noqa: SLF001  see above
+
+
+class Chain(AioCredentialResolver):  # type: ignore[misc]  # the same
     """Asks one provider after the other. `asked` is botocore's name for the last one asked."""
 
     asked = ""
@@ -71,7 +85,7 @@ class _Profiles(AioProfileProviderBuilder):  # type: ignore[misc]  # the same
     def _create_web_identity_provider(self, profile_name: str, disable_env_vars: bool) -> Any:  # noqa: FBT001  botocore's
         return AioAssumeRoleWithWebIdentityProvider(
             lambda: self._session.full_config,
-            partial(create_nested_client, self._session, region_name=self._region_name),
+            partial(_client, self._session, self._region_name),
             profile_name,
             cache=self._cache,
             disable_env_vars=disable_env_vars,
@@ -96,7 +110,7 @@ def ambient_chain(session: AioSession, region: str) -> Chain:
     by_method = {provider.METHOD: provider for provider in providers}
     assume_role = AioAssumeRoleProvider(
         load_config=lambda: session.full_config,
-        client_creator=partial(create_nested_client, session, region_name=region),
+        client_creator=partial(_client, session, region),
         cache=cache,
         profile_name=profile,
         prompter=partial(_refuse, profile),
@@ -124,6 +138,13 @@ def assumed_role(session: AioSession, account: Account, region: str, source: Any
     return AioDeferredRefreshableCredentials(
         refresh_using=fetcher.fetch_credentials, method=AioAssumeRoleProvider.METHOD
     )
+
+
+def _client(session: AioSession, region: str, service: str, *, config: Any = None, **options: Any) -> Any:
+    """Create a client that reads no answer that is too long, for a provider that asks STS with its own `config`."""
+    bounded = AioConfig(http_session_cls=BoundedSession)
+    merged = bounded if config is None else bounded.merge(config)
+    return create_nested_client(session, service, **{"region_name": region, "config": merged, **options})
 
 
 def _with(providers: list[Any], *others: Any) -> list[Any]:
