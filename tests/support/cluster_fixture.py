@@ -70,7 +70,7 @@ class Field:
             found = await reader.deliveries(DeliveryQuery(limit=1_000_000))
         finally:
             await reader.close()
-        return {record.event.id: record.state for record in found}
+        return {record.event.id: str(record.state) for record in found}
 
     def said(self) -> str:
         return "\n".join(f"{child.key}: {child.said()}" for post in self.fleet.posts for child in post.site.children)
