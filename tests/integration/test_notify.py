@@ -21,9 +21,9 @@ from watcher.core.deliveries import Delivery, Verdict
 from watcher.core.model import FAILED, SUCCEEDED
 from watcher.errors import SinkError
 from watcher.messages.plain import plain
-from watcher.sinks.apprise_url import MAX_RESPONSE_BYTES
 from watcher.sinks.notify import NotifyOptions, NotifySink
 from watcher.sources.proton import template
+from watcher.util.bounded_requests import MAX_RESPONSE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -32,6 +32,7 @@ from watcher.core.events import Event
 from watcher.core.settings import Tracing as Settings
 from watcher.observability.library_lines import StreakHandler
 from watcher.observability.tracing import Span, record_with
+from watcher.util.bounded_requests import bound_responses
 from watcher.util.redaction import hider, redacted_excerpt
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Tracing:
     def __init__(self, settings: Settings, version: str) -> None:
         headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
         log_export_failures(headers.values())
+        bound_responses()
         self._provider = sdk.TracerProvider(
             resource=Resource.create({"service.name": "watcher", "service.version": version}),
             sampler=ParentBased(TraceIdRatioBased(settings.sample)),

@@ -7,24 +7,21 @@ import logging
 import re
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cache, wraps
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 from watcher.messages.message import Tone
 from watcher.messages.plain import Text
+from watcher.util.bounded_requests import bound_responses
 
 MAX_REMEMBERED = 10_000
 """Deliveries that a URL is known to have taken, so that another URL's failure does not repeat them there."""
 
 MAIL_SCHEMES = ("mailto", "mailtos")
 """The schemes of mail servers (SMTP), whose messages have headers of watcher's."""
-
-MAX_RESPONSE_BYTES = 1024 * 1024
-"""How much of a receiver's response is read; the rest is not needed."""
 
 TAKEN = "taken"
 """The result of a send that the receiver accepted."""
@@ -56,26 +53,10 @@ def installed_apprise() -> ModuleType | None:
     return None
 
 
-@cache
 def _loaded_apprise() -> ModuleType:
-    """Return the library, which reads no more of a response than `MAX_RESPONSE_BYTES`.
-
-    It posts by functions of `requests` that read a response to its end, and nothing of its own sets a limit.
-    """
+    """Return the library, which reads no more of a response than it needs."""
     apprise = import_module("apprise")
-    response = import_module("requests").Response
-    read: Callable[..., Iterator[bytes]] = response.iter_content
-
-    @wraps(read)
-    def bounded(*args: Any, **options: Any) -> Iterator[bytes]:
-        left = MAX_RESPONSE_BYTES
-        for chunk in read(*args, **options):
-            yield chunk
-            left -= len(chunk)
-            if left <= 0:
-                return
-
-    response.iter_content = bounded
+    bound_responses()
     return apprise
 
 
