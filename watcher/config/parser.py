@@ -24,14 +24,9 @@ def parse(
     *,
     may_be_empty: bool = False,
 ) -> Config:
-    """Return the settings that `document` describes.
+    """Return the settings that `document` describes; `may_be_empty`: whether there may be nothing to watch.
 
-    Args:
-        document: the YAML text.
-        environment: what its meaning depends on in addition.
-        kinds: the kinds of targets by name.
-        sink_types: the place of each type's model, as `package.module:Class`.
-        may_be_empty: whether there may be nothing to watch.
+    `sink_types` has the place of each type's model: `package.module:Class`.
 
     Raises:
         ConfigError: with every fault, in the order of the file.

@@ -24,10 +24,8 @@ _NAMES = {"failed": "WatcherSyncFailed", "stalled": "WatcherSyncStalled", "block
 def alert_of(delivery: Delivery, now: datetime, resend: float) -> dict[str, Any]:
     """Return the alert that a delivery opens, updates or ends, as it is posted at `now`.
 
-    Args:
-        delivery: of an event of an incident, with the one that opened the incident if that is known, or of a test.
-        now: the time of the post.
-        resend: the seconds until an open alert is posted again.
+    `delivery`: of an event of an incident, with the one that opened the incident if that is known, or of a test;
+    `resend`: the seconds until an open alert is posted again.
     """
     event = json.loads(delivery.body)
     shown = alert_for(event, now)

@@ -95,13 +95,9 @@ class AlertSink(PostingSink):
         secret: str,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Nothing is opened before the first send.
+        """`posts` returns the posts for an event, composed at a time, or the reason why there are none.
 
-        Args:
-            options: where the API is, and how it may be reached.
-            posts: returns the posts for an event, composed at a time, or the reason why there are none.
-            secret: is hidden where the receiver repeats it.
-            headers: are sent with every post.
+        `secret` is hidden where the receiver repeats it; `headers` are sent with every post.
         """
         self.name = options.name
         deadline = MAX_POSTS * options.timeout + 1.0
