@@ -122,13 +122,11 @@ class FileOptions(SinkModel):
     def may_write(self, path: str) -> bool:
         """Return whether the file begins with an event or a part of one, is empty, missing, or unreadable."""
         file = Path(path)
-        try:
-            if not file.is_file():
-                return True
-            with file.open("rb") as opened:
-                return EVENT_BEGINNING.startswith(opened.read(len(EVENT_BEGINNING)))
-        except OSError:
-            return True
+        with contextlib.suppress(OSError):
+            if file.is_file():
+                with file.open("rb") as opened:
+                    return EVENT_BEGINNING.startswith(opened.read(len(EVENT_BEGINNING)))
+        return True
 
 
 class RotatedFile:
