@@ -284,6 +284,7 @@ def test_nothing_of_a_template_follows_from_a_wrong_routing(fault: Callable[...,
 def test_without_apprise_the_fault_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, fault: Callable[..., Fault]
 ) -> None:
+    apprise_url._loaded_apprise.cache_clear()  # an earlier test may have loaded it
     monkeypatch.setitem(sys.modules, "apprise", None)
     # A test before may have loaded it.
     monkeypatch.setattr(apprise_url, "_loaded_apprise", apprise_url._loaded_apprise.__wrapped__)
