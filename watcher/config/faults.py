@@ -72,9 +72,9 @@ def choice(word: str, known: Collection[str]) -> str:
     return f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}"
 
 
-def listed(names: Sequence[str], conjunction: str) -> str:
-    """Return these keys for messages: `a`, `b` and `c`."""
-    shown = [f"`{name}`" for name in names]
+def listed(names: Sequence[str], conjunction: str, mark: str = "`") -> str:
+    """Return these names for messages, each in marks: `a`, `b` and `c`."""
+    shown = [f"{mark}{name}{mark}" for name in names]
     return f" {conjunction} ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
 
 

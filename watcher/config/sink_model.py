@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -11,7 +11,7 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainVal
 from pydantic_core import CoreSchema, PydanticOmit, core_schema
 
 from watcher.config import fields
-from watcher.config.faults import Faults, choice, suggestion
+from watcher.config.faults import Faults, choice, listed, suggestion
 from watcher.config.fields import DURATION_SCHEMA, choice_schema, lasting, text_schema
 from watcher.config.readers import duration_from, meant_as_text, one_of, quoted, single_line
 from watcher.config.strict_model import StrictModel, faults_of, sound
@@ -158,11 +158,6 @@ class SinkTypes:
             keys = dict.fromkeys(key for known in by_type.values() for key in known).keys()
         types = {key: [name for name, known in by_type.items() if key in known] for key in value}
         faults.report_unknown(value, keys, {
-            key: f"this key is only for sinks of type {_listed(names)}"
+            key: f"this key is only for sinks of type {listed(names, 'and', mark='')}"
             for key, names in types.items() if names and not suggestion(key, keys)
         })  # fmt: skip
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Return `a`, `a and b` or `a, b and c`."""
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
