@@ -57,6 +57,8 @@ def call_failure(error: Exception, timeout: float) -> PollFailed:
             return TargetUnreadable("ParamValidationError", text)
         case botocore_errors.SSLError():
             return EndpointUnreadable("TLSFailed", text)
+        case botocore_errors.HTTPClientError(kwargs={"error": botocore_errors.InvalidProxiesConfigError()}):
+            return EndpointUnreadable("InvalidProxy", "HTTPS_PROXY or HTTP_PROXY is not the URL of a proxy")
         case _ if isinstance(error, CONNECTION):
             return EndpointUnreadable("ConnectionFailed", text, passing=True, not_offered=_has_no_address(error))
         case botocore_errors.CredentialRetrievalError():

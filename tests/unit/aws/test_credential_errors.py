@@ -39,6 +39,8 @@ def failure(error: Exception, environ: Mapping[str, str] = HERE, asked: str = "c
          "Throttling: AssumeRole: slow", True),
         (botocore_errors.EndpointConnectionError(endpoint_url="https://sts"),
          'ConnectionFailed: Could not connect to the endpoint URL: "https://sts"', True),
+        (botocore_errors.HTTPClientError(error=botocore_errors.InvalidProxiesConfigError()),
+         "InvalidProxy: HTTPS_PROXY or HTTP_PROXY is not the URL of a proxy", False),
         (FileNotFoundError(2, "No such file or directory", "/x/token"),
          "CredentialRetrievalError: the variable AWS_WEB_IDENTITY_TOKEN_FILE names /x/token: No such file or directory",
          False),
