@@ -269,6 +269,7 @@ async def test_a_command_that_fails_says_so(
         ("{helper} --token open-Sesame-42 get", "'{helper}' ended with 1: no: --token [redacted] get"),
         ("{helper} --Password=open-Sesame-42", "ended with 1: no: --Password=[redacted]"),
         ("{helper} --profile production", "ended with 1: no: --profile production"),
+        ("", "its credential_process '' cannot be started: it is not a command"),
         ("API_TOKEN=open-Sesame-42 {helper}", "its credential_process 'API_TOKEN=…' cannot be started: "),
     ],
 )  # fmt: skip

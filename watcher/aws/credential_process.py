@@ -50,7 +50,7 @@ async def start(profile: str, *command: str, **pipes: Any) -> CredentialProcess:
         process = subprocess.Popen(  # noqa: ASYNC220, S603  short; the command is the operator's
             command, stdin=subprocess.DEVNULL, start_new_session=True, **pipes
         )
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, IndexError) as error:  # IndexError: the command is empty
         reason = getattr(error, "strerror", None) or "it is not a command"
         raise EndpointUnreadable("CredentialProcessFailed", f"{what} cannot be started: {reason}") from error
     _groups.add(process.pid)
