@@ -109,6 +109,7 @@ class StreakHandler(logging.Handler):
         self._streaks = Streaks()
         self._turn = RLock()
         self._timer: Timer | None = None
+        self._closed = False
 
     def emit(self, record: logging.LogRecord) -> None:
         if _accepts_too_late(record):
@@ -121,15 +122,20 @@ class StreakHandler(logging.Handler):
     def close(self) -> None:
         """Report the open streaks; `logging` calls this when the process ends."""
         with self._turn:
+            self._closed = True
             if self._timer is not None:
                 self._timer.cancel()
             self._report(inf)
         super().close()
 
     def _wait(self) -> None:
-        """Start a timer for the end of the next streak."""
+        """Start a timer for the end of the next streak.
+
+        Not after `close`: the interpreter may be ending, and `Thread.start` then waits without end for a thread that
+        never runs.
+        """
         ends = self._streaks.next_end()
-        if self._timer is None and ends is not None:
+        if self._timer is None and ends is not None and not self._closed:
             self._timer = Timer(max(0.0, ends - time.monotonic()), self._look)
             self._timer.daemon = True
             self._timer.start()

@@ -153,3 +153,19 @@ warnings.warn("an old way", stacklevel=1)
     assert other == "Refreshing failed: PermissionError: [Errno 13] refused"
     assert ended.startswith("over after 3 times in ")
     assert not [line for line in lines if "exception" in line]
+
+
+def test_a_line_that_is_logged_while_the_interpreter_ends_does_not_keep_the_process() -> None:
+    """Such as aiohttp's about a session that was not closed: a thread that is started then never runs."""
+    script = """
+import gc, logging, os
+from watcher.observability.library_lines import StreakHandler
+gc.disable()
+logging.getLogger().addHandler(StreakHandler(lambda record: os.write(1, b"late")))
+class Late:
+    def __init__(self): self.me = self
+    def __del__(self): logging.getLogger("asyncio").error("late")
+Late()
+"""
+    ended = subprocess.run([sys.executable, "-c", script], check=True, timeout=60, stdout=subprocess.PIPE)
+    assert ended.stdout == b"late"
