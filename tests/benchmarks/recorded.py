@@ -58,7 +58,7 @@ def small(subjects: int) -> Iterator[Event]:
     for number in count():
         event, body = stems[number % subjects]
         event_id = f"{number:032x}"
-        yield replace(event, id=event_id, body=body.replace('"id": ""', f'"id": "{event_id}"', 1))
+        yield event._replace(id=event_id, body=body.replace('"id": ""', f'"id": "{event_id}"', 1))
 
 
 async def record(store: Store, events: Iterator[Event], many: int, sinks: Sequence[str]) -> None:

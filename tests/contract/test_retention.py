@@ -139,7 +139,7 @@ async def test_outages_are_distinguished_by_when_they_began(store: Store) -> Non
     told = event(1, "a", kind, error={"code": "X", "message": "", "since": MOMENT})
     body = json.loads(told.body)
     del body["data"]["attempt"]  # an outage has none
-    told = replace(told, body=json.dumps(body))
+    told = told._replace(body=json.dumps(body))
     await store.commit([Entry("a", Record(), [(told, ["x"])])], NOW)
     await deliver(store, 0)
     assert await store.remind([ReminderRequest("x", "a", kind, "2026-11-23T11:58:00Z", 100)], after(5000)) == 0

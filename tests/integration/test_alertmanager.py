@@ -72,7 +72,7 @@ async def test_an_incident_is_one_alert_with_the_labels_of_its_opening_until_it_
             assert alert["annotations"]["summary"] == "FAILED: stack network (us-east-1)"
             assert alert["generatorURL"] == LINKS["page"]
             await until(lambda: ("WatcherSyncFailed", "firing") in notices)
-            assert await send(sink, replace(FAILED_AGAIN, body=json.dumps(relabelled))) is Verdict.TAKEN
+            assert await send(sink, FAILED_AGAIN._replace(body=json.dumps(relabelled))) is Verdict.TAKEN
             (again,) = await manager.alerts()
             assert again["fingerprint"] == alert["fingerprint"]
             assert "Still wrong" in again["annotations"]["description"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +52,7 @@ KEYS = {"app_id": None, "private_key": None, "installation_id": None}
 def linked(event: Event, **links: str) -> Event:
     form = json.loads(event.body)
     form["data"]["links"] = links
-    return replace(event, body=json.dumps(form))
+    return event._replace(body=json.dumps(form))
 
 
 def of(provider: str, status: str, *said: str, **altered: Any) -> Event:
@@ -117,10 +116,10 @@ async def test_the_links_of_recorded_events_are_used() -> None:
 async def test_the_longest_texts_are_accepted(name: str) -> None:
     _, host_type, provider = HOSTS[name]
     host = host_type(REPOSITORY)
-    long = replace(of(provider, FAILED, "é" * 3000), subject="x")
+    long = of(provider, FAILED, "é" * 3000)._replace(subject="x")
     form = json.loads(long.body)
     form["subject"] = f"{'a' * 128}/us-east-1/stack/{'b%20' * 100}"
-    (outcome,) = await sent(name, host, [replace(long, body=json.dumps(form))])
+    (outcome,) = await sent(name, host, [long._replace(body=json.dumps(form))])
     assert outcome.verdict is Verdict.TAKEN, outcome.text
 
 

@@ -8,7 +8,7 @@ import email.policy
 import json
 import threading
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -165,7 +165,7 @@ async def test_a_mail_has_no_header_that_aws_wrote_and_no_tag_either() -> None:
 def of_incident(event: Event, id_: str) -> Event:
     body = json.loads(event.body)
     body["data"]["incident"] = {"id": id_}
-    return replace(event, body=json.dumps(body))
+    return event._replace(body=json.dumps(body))
 
 
 async def test_the_mails_of_an_incident_refer_to_the_same_message_and_others_to_none() -> None:
@@ -267,7 +267,7 @@ async def test_a_reminder_is_a_delivery_of_its_own() -> None:
     (delivery,) = deliveries(sync())
     async with chat() as server, sink_to(server.url) as sink:
         await sink.send([delivery])
-        await sink.send([replace(delivery, reminder=1)])
+        await sink.send([delivery._replace(reminder=1)])
     assert [posted["title"][:20] for posted in server.posted] == ["FAILED: SERVICE temp", "FAILED (reminder 1):"]
 
 

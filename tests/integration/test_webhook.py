@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -88,7 +87,7 @@ async def test_each_try_of_a_delivery_has_the_same_id_and_body(receiver: Receive
     receiver.script.append(Reply(500))
     delivery = a_delivery()
     async with sending(receiver.url(), secret=SecretStr(SECRET)) as sink:
-        answers = [*await sink.send([delivery]), *await sink.send([replace(delivery, tries=1)])]
+        answers = [*await sink.send([delivery]), *await sink.send([delivery._replace(tries=1)])]
     assert [answer.verdict for answer in answers] == [Verdict.LATER, Verdict.TAKEN]
     first, second = receiver.received
     assert (first.id, first.body) == (second.id, second.body)

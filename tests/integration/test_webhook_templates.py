@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -193,5 +192,5 @@ async def test_the_examples_of_receivers_are_accepted_for_every_type_of_event(na
             made = Event(
                 id=event["id"], type=event["type"], subject=event["subject"], time=event["time"], body=json.dumps(event)
             )
-            outcome = await try_once(receiver.url(), replace(a_delivery(), event=made), **sent)
+            outcome = await try_once(receiver.url(), a_delivery()._replace(event=made), **sent)
             assert outcome.verdict is Verdict.TAKEN, outcome.text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +44,7 @@ class LaterIsTaken(Sound):
 
     async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> Collection[Delivery]:
         """Whatever was answered, it was sent."""
-        return await super().settle([replace(each, state=DeliveryState.SENT, failing=False) for each in results], now)
+        return await super().settle([each._replace(state=DeliveryState.SENT, failing=False) for each in results], now)
 
 
 def _pass(connection: sqlite3.Connection, delivery: Delivery) -> None:

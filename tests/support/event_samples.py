@@ -154,11 +154,11 @@ def connection_change(status: str, previous: str | None = None) -> Event:
 
 def trial() -> Event:
     event = trial_event("ops", minute(0))
-    return replace(event, id="0" * 32, body=event.body.replace(event.id, "0" * 32))
+    return event._replace(id="0" * 32, body=event.body.replace(event.id, "0" * 32))
 
 
 def reminder(event: Event, count: int) -> Event:
-    return replace(event, body=extended(event.body, reminder=count))
+    return event._replace(body=extended(event.body, reminder=count))
 
 
 def failures(count: int) -> list[Event]:

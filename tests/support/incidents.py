@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -37,7 +37,7 @@ def within(
             "duration_seconds": seconds,
         }
     }
-    return replace(event, body=json.dumps(form))
+    return event._replace(body=json.dumps(form))
 
 
 FAILED_EVENT = within(sync(target=NETWORK), "opened", "failed", links=LINKS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from watcher.core.model import extended
 
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from watcher.core.events import Event
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One event on its way to one sink. `number` orders all events of a store."""
 
     number: int
@@ -58,8 +57,7 @@ class Verdict(StrEnum):
     """The sink refused it permanently."""
 
 
-@dataclass(frozen=True, slots=True)
-class SendOutcome:
+class SendOutcome(NamedTuple):
     """What became of one try of a delivery; `text` is for people: a status line, a message id, an error."""
 
     delivery: Delivery
@@ -98,8 +96,7 @@ class Limits:
         return self.ends_last or self.by_commit or self.with_opening or self.with_earlier
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryOutcome:
+class DeliveryOutcome(NamedTuple):
     """The new state of a delivery after one try."""
 
     delivery: Delivery

@@ -3,8 +3,6 @@
 `event_schema` has the complete form.
 """
 
-from dataclasses import asdict
-
 from watcher.core.events import Event
 from watcher.util.shapes import NONE, Each, Nullable, Optional, check, is_moment, is_time, parse
 
@@ -15,7 +13,7 @@ def check_event(event: Event, name: str = "event") -> Event:
     Raises:
         ValueError: its body does not have the required form.
     """
-    check(asdict(event), _ATTRIBUTES, name)
+    check(event._asdict(), _ATTRIBUTES, name)
     data = parse(event.body, _BODY, f"{name}.body")["data"]
     if "attempt" in data and not ("blocker" in data and data["attempt"] is None):
         check(data, _SYNC, f"{name}.body.data")

@@ -23,9 +23,8 @@ events than fit, the first and the last are kept, and `attempt.events_omitted` c
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from cloudevents.core.formats.json import JSONFormat
@@ -48,8 +47,7 @@ RESERVED_BYTES = 16 * 1024
 """Bytes of these that are reserved for later additions to an event: `core.stamps`, and the number of the reminder."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """A recorded event: `body` is the CloudEvent as it is sent, one line of JSON, the same on every try."""
 
     id: str

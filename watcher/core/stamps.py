@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from watcher.core.event_links import event_links
@@ -36,7 +35,7 @@ def stamped(
         form["data"]["muted"] = _muted(mute)
     if traceparent is not None:
         form["traceparent"] = traceparent
-    return replace(event, body=json.dumps(form))
+    return event._replace(body=json.dumps(form))
 
 
 def _muted(mute: Mute) -> Mapping[str, Any]:

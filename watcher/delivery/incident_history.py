@@ -1,7 +1,6 @@
 """Reads the earlier events of an incident: for the sinks that need them with a delivery, and to repeat open alerts."""
 
 from collections.abc import AsyncIterator, Collection
-from dataclasses import replace
 from datetime import datetime
 
 from watcher.core.deliveries import Delivery, DeliveryRecord, DeliveryState, Limits
@@ -43,9 +42,9 @@ async def with_history(delivery: Delivery, limits: Limits, reader: Reader) -> De
     opened_at = parse_rfc3339(incident["opened_at"])
     if limits.with_opening and incident["state"] != State.OPENED:
         opening = await _opening(reader, delivery.event.subject, incident["id"], opened_at)
-        delivery = replace(delivery, opening=opening)
+        delivery = delivery._replace(opening=opening)
     if limits.with_earlier:
-        delivery = replace(delivery, earlier=await _earlier(delivery, reader, incident["id"], opened_at))
+        delivery = delivery._replace(earlier=await _earlier(delivery, reader, incident["id"], opened_at))
     return delivery
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from math import inf
 
@@ -93,7 +92,7 @@ class Sender:
                 outcomes = self._later(batch, "it returned no outcome")
             elif len(outcomes) > 1 and limits.group_wait and all(each.verdict is Verdict.NEVER for each in outcomes):
                 self._isolate(batch)
-                outcomes = [replace(outcome, verdict=Verdict.LATER) for outcome in outcomes]
+                outcomes = [outcome._replace(verdict=Verdict.LATER) for outcome in outcomes]
         except TimeoutError:
             outcomes = self._later(batch, f"no answer within {format_duration(limits.deadline)}")
             if not limits.group_wait:  # those of one cause are one message, and stay together

@@ -181,7 +181,7 @@ def _written(part: Part) -> tuple[str, Any]:
         case IncidentRow():
             return "incident", history.row_to_json(part)
         case Recorded(number, recorded, event):
-            return "event", {"number": number, "recorded": recorded, **asdict(event)}
+            return "event", {"number": number, "recorded": recorded, **event._asdict()}
         case Sending():
             return "delivery", asdict(part)
 

@@ -416,7 +416,7 @@ def with_body(event: Event, path: str, value: object) -> Event:
         del place[last]
     else:
         place[last] = value
-    return replace(event, body=json.dumps(body))
+    return event._replace(body=json.dumps(body))
 
 
 OPENED = IncidentStep(State.OPENED, Incident("7", NOW, ("failed",)))
@@ -440,7 +440,7 @@ def test_a_stored_event_of_the_required_form_is_returned() -> None:
 @pytest.mark.parametrize(
     ("event", "wrong"),
     [
-        (replace(SYNC, time="soon"), 'time cannot be "soon"'),
+        (SYNC._replace(time="soon"), 'time cannot be "soon"'),
         (with_body(SYNC, "subject", 1), "body.subject cannot be 1"),
         (with_body(SYNC, "data", None), "body has no 'data'"),
         (with_body(SYNC, "data.observed", 1), "body.data.observed cannot be 1"),
@@ -466,7 +466,7 @@ def test_a_stored_event_of_another_form_is_refused_by_the_name_of_its_part(event
 
 
 def test_as_many_events_are_taken_as_fit_but_at_least_one() -> None:
-    found = [(number, replace(SYNC, body="x" * number)) for number in (3, 2, 4)]
+    found = [(number, SYNC._replace(body="x" * number)) for number in (3, 2, 4)]
     assert fitting(found, 0) == fitting(found, 4) == found[:1]
     assert fitting(found, 5) == fitting(found, 8) == found[:2]
     assert fitting(found, 9) == found
@@ -740,7 +740,7 @@ def test_a_delivery_is_its_event_to_the_letter_and_a_reminder_differs_from_it() 
     delivery, reminder = Delivery(1, "ops", event), Delivery(1, "ops", event, reminder=2)
     assert (delivery.id, delivery.body) == (event.id, event.body)
     assert (reminder.id, reminder.body) == (f"{event.id}-reminder-2", extended(event.body, reminder=2))
-    assert reminder.body == replace(reminder, tries=7).body
+    assert reminder.body == reminder._replace(tries=7).body
 
 
 @events

@@ -94,7 +94,7 @@ def test_an_endpoints_event_has_no_labels_and_reaches_only_who_asks_for_none() -
 )
 def test_what_went_wrong_is_an_error_and_the_rest_information(event_type: str, *, error: bool) -> None:
     sinks = [SinkSettings("all", "stdout"), SinkSettings("errors", "stdout", min_severity=Severity.ERROR)]
-    assert route(replace(FAILED, type=event_type), {}, sinks) == (("all", "errors") if error else ("all",))
+    assert route(FAILED._replace(type=event_type), {}, sinks) == (("all", "errors") if error else ("all",))
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_an_event_of_any_of_several_types_is_for_the_sinks_that_take_one_of_them
 
 
 def recorded(**data: Any) -> Event:
-    return replace(FAILED, body=json.dumps({"data": {"target": {"labels": {"team": "platform"}}, **data}}))
+    return FAILED._replace(body=json.dumps({"data": {"target": {"labels": {"team": "platform"}}, **data}}))
 
 
 @pytest.mark.parametrize(
@@ -203,9 +203,9 @@ def recorded(**data: Any) -> Event:
         (recorded(), {"targets": ("prod/*",)}, True),
         (recorded(), {"targets": ("test/*",)}, False),
         (recorded(muted={"reason": None, "until": None}), {}, False),
-        (replace(FAILED, body='{"data": {"target": {}}}'), {"labels": {"team": "platform"}}, False),
-        (replace(FAILED, body='{"data": {"endpoint": {}}}'), {}, True),
-        (replace(FAILED, body='{"data": {"endpoint": {}}}'), {"labels": {"team": "platform"}}, False),
+        (FAILED._replace(body='{"data": {"target": {}}}'), {"labels": {"team": "platform"}}, False),
+        (FAILED._replace(body='{"data": {"endpoint": {}}}'), {}, True),
+        (FAILED._replace(body='{"data": {"endpoint": {}}}'), {"labels": {"team": "platform"}}, False),
     ],
 )
 def test_a_past_event_is_wanted_by_its_own_labels_unless_it_was_muted(

@@ -142,7 +142,7 @@ def test_the_end_of_an_incident_that_a_sink_has_for_the_problem_alone_says_so(mu
 
 def test_a_problem_that_was_sent_when_its_mute_ended_says_so() -> None:
     config = config_of(SinkSettings("ops", "webhook"), SinkSettings("late", "webhook"))
-    problem = muted(replace(EVENT, type="watcher.sync.failed"), "quiet", minute(120))
+    problem = muted(EVENT._replace(type="watcher.sync.failed"), "quiet", minute(120))
     told = explain(problem, [a_delivery(SENT, "200 OK"), a_delivery(SENT, "200 OK", reminder=1)], config)
     assert [(each.sink, each.state, each.why) for each in told] == [
         ("ops", "sent", "the problem outlasted its mute; 200 OK"),
@@ -166,7 +166,7 @@ class ShowsAttempts(SinkOptions):
 
 @pytest.mark.parametrize("kind", ["watcher.sync.succeeded", "watcher.sync.failed"])
 def test_the_end_of_an_attempt_at_a_sink_that_shows_attempts_is_explained(kind: str) -> None:
-    event = muted(replace(EVENT, type=kind), "maintenance", None)
+    event = muted(EVENT._replace(type=kind), "maintenance", None)
     sink = SinkSettings("ops", "github", options=ShowsAttempts())
     (told,) = explain(event, [replace(a_delivery(SENT, "201 Created"), event=event)], config_of(sink))
     assert told.why == "it shows the attempt as unfinished, so it is sent the end; 201 Created"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from watcher.core.events import Event
 
 MANY = MAX_EVENTS + 50
-FURTHER = [replace(FAILED_AGAIN, id=f"further-{number}") for number in range(MANY)]
+FURTHER = [FAILED_AGAIN._replace(id=f"further-{number}") for number in range(MANY)]
 
 
 async def earlier_of_second(*events: tuple[Event, list[str]]) -> str | None:
@@ -47,5 +46,5 @@ async def test_the_last_delivery_of_an_incident_is_found(events: list[tuple[Even
 
 
 async def test_a_delivery_of_another_incident_is_not_found() -> None:
-    other = replace(FAILED_EVENT, body=FAILED_EVENT.body.replace("5f1c2e", "another"))
+    other = FAILED_EVENT._replace(body=FAILED_EVENT.body.replace("5f1c2e", "another"))
     assert await earlier_of_second((other, ["chat"]), *((each, []) for each in FURTHER), (MENDED, ["chat"])) is None

@@ -60,7 +60,7 @@ class Kept:
         sequence = before.sequence + 1
         record = Record(sequence=sequence, incident=None if state == "resolved" else incident)
         step = IncidentStep(State(state), incident, now if state == "resolved" else None)
-        event = stamped(replace(an_event(number, subject), type=f"watcher.sync.{what}"), incident=step)
+        event = stamped(an_event(number, subject)._replace(type=f"watcher.sync.{what}"), incident=step)
         await self.house.store.commit([Entry(subject, record, [(event, sinks)])], now)
         self.records[subject] = record
         self.house.relay.wake()

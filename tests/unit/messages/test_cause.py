@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -60,7 +59,7 @@ def of_web(text: str, sha: str, status: str = FAILED) -> Event:
         ([outage(ENDPOINT), outage(ENDPOINT, code="Timeout")], False),
         ([outage(ENDPOINT), outage(ENDPOINT, over=True)], False),
         ([outage(ENDPOINT), outage(WEB)], False),
-        ([trial(), replace(trial(), id="1" * 32)], False),
+        ([trial(), trial()._replace(id="1" * 32)], False),
     ],
 )
 def test_events_share_a_cause_by_their_commit_or_by_what_aws_said(events: list[Event], *, one: bool) -> None:
@@ -69,8 +68,8 @@ def test_events_share_a_cause_by_their_commit_or_by_what_aws_said(events: list[E
 
 @pytest.mark.parametrize("body", ["{}", '{"data": null}', '{"data": {"attempt": 1}}', '{"data": {"error": {}}}'])
 def test_an_event_of_an_unknown_form_is_its_own_cause(body: str) -> None:
-    strange = replace(sync(), body=body)
-    assert not share(strange, replace(strange, id="1" * 32))
+    strange = sync()._replace(body=body)
+    assert not share(strange, strange._replace(id="1" * 32))
 
 
 def test_every_type_of_event_has_a_cause() -> None:

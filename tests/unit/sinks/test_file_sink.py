@@ -8,7 +8,6 @@ import os
 import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +87,7 @@ async def test_events_are_appended_in_order_as_they_are_sent(sink: FileSink, pat
     before.append(keyed(b'{"older": 1}'))
     before.close()
     sent = deliveries(3)
-    sent.append(replace(sent[0], reminder=1))
+    sent.append(sent[0]._replace(reminder=1))
     assert taken([*await sink.send(sent[:2]), *await sink.send(sent[2:])]) == sent
     assert contents(path) == {"": [b'{"older": 1}', *(one.body.encode() for one in sent)]}
     assert (sink.limits.in_order, sink.limits.batch) == (True, 500)

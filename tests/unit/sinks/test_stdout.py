@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import replace
 from datetime import UTC, datetime
 from io import FileIO
 from typing import TYPE_CHECKING
@@ -199,7 +198,7 @@ def deliveries(count: int) -> list[Delivery]:
 
 async def test_events_are_written_in_order_as_they_are_sent(reader: FileIO) -> None:
     sink, sent = a_sink(), deliveries(3)
-    sent.append(replace(sent[0], reminder=1))
+    sent.append(sent[0]._replace(reminder=1))
     answers = await sink.send(sent)
     await sink.close()
     assert [(answer.delivery, answer.verdict) for answer in answers] == [(one, Verdict.TAKEN) for one in sent]
