@@ -38,6 +38,17 @@ async def test_a_head_has_all_attributes_of_its_delivery(store: Store) -> None:
     assert (again.failing_since, again.failures) == (after(5).timestamp(), 1)
 
 
+async def test_due_deliveries_have_the_streaks_of_their_own_subjects(store: Store) -> None:
+    await store.commit([entry("a", 1), entry("b", 2), entry("c", 3)], NOW)
+    _, of_b, _ = await store.due("x", 10)
+    await store.settle([later(of_b)], after(5))
+    due = await store.due("x", 10)
+    streaks = [(each.failures, each.failing_since) for each in due]
+    assert streaks == [(0, None), (1, after(5).timestamp()), (0, None)]
+    await store.settle([sent(due[1])], after(60))
+    assert [(each.failures, each.failing_since) for each in await store.due("x", 10)] == [(0, None), (0, None)]
+
+
 async def test_heads_skip_subjects_and_still_fill_the_page(store: Store) -> None:
     await store.commit([entry(name, i) for i, name in enumerate("abcdef")], NOW)
     assert numbers(await store.lane_heads("x", NOW, 3, {"a", "c", "unknown"})) == [1, 3, 4]

@@ -209,6 +209,21 @@ async def test_large_events_are_read_a_few_at_a_time(store: SqliteStore, monkeyp
     assert numbers(await store.due("x", 10)) == [1]
 
 
+async def test_lanes_of_which_everything_is_settled_are_deleted_and_the_others_go_on(store: SqliteStore) -> None:
+    await store.commit([entry("a", 1, 2), entry("b", 3), entry("c", 4)], NOW)
+    due = await store.due("x", 10)
+    await store.settle([sent(each) for each in (due[0], due[2])], after(1))
+    assert await lanes_in(store) == [("a", 2), ("c", 4)]
+    await store.settle([sent(each) for each in (due[1], due[3])], after(2))
+    assert await lanes_in(store) == []
+
+
+async def lanes_in(store: SqliteStore) -> list[tuple[str, int]]:
+    """The subject of each lane, and the number to which it points."""
+    sql = "SELECT subject, number FROM lane ORDER BY subject"
+    return await store.database.query(lambda connection: connection.execute(sql).fetchall())
+
+
 async def test_outcomes_of_every_kind_are_recorded_together(store: SqliteStore) -> None:
     await store.commit([entry(f"s{number}", number, sinks="xy") for number in range(1, 8)], NOW)
     of_x, of_y = await store.due("x", 10), await store.due("y", 10)

@@ -20,8 +20,8 @@ from watcher.util.shapes import MAX_SECONDS, Optional, is_moment
 MAX_CHARACTERS = 4_000_000
 """The most characters in the bodies of the events that `due` returns together; a single one may be longer."""
 
-_FIELDS = """event.number, lane.sink, id, type, event.subject, time, body, recorded, delivery.reminder, tries, since,
-             failures, answer"""
+_FIELDS = """event.number, delivery.sink, id, type, event.subject, time, body, recorded, delivery.reminder, tries,
+             since, failures, answer"""
 
 _DELIVERY = {
     "recorded": is_moment, "reminder": int, "tries": int, "since": Optional(is_moment), "failures": int,
@@ -39,10 +39,14 @@ _HEADS = f"""SELECT {_FIELDS} FROM lane JOIN event ON event.number = lane.number
 
 def due(connection: sqlite3.Connection, sink: str, limit: int) -> list[Delivery]:
     """The sink's oldest waiting deliveries, in the order of their events; fewer than `limit` if these are large."""
-    sql = f"""SELECT {_FIELDS} FROM delivery INDEXED BY delivery_waiting
-              JOIN event ON event.number = delivery.number
-              JOIN lane ON lane.sink = delivery.sink AND lane.subject = delivery.subject
-              WHERE delivery.sink = ? AND state = 'waiting'
+    # Lanes are read only if one of them fails: the others have the same values. All numbers are greater than 0; if the
+    # statement says so, SQLite uses the order of the index also where statistics (ANALYZE) tell it of few rows.
+    fields, join = _FIELDS, "JOIN lane ON lane.sink = delivery.sink AND lane.subject = delivery.subject"
+    if not _latest_try(connection, sink):
+        fields, join = fields.replace("since", "NULL").replace("failures", "0"), ""
+    sql = f"""SELECT {fields} FROM delivery INDEXED BY delivery_waiting
+              JOIN event ON event.number = delivery.number {join}
+              WHERE delivery.sink = ? AND state = 'waiting' AND delivery.number > 0
               ORDER BY delivery.number, delivery.reminder LIMIT ?"""
     found = map(_delivery, connection.execute(sql, (sink, limit)))
     return first_fitting(found, MAX_CHARACTERS, lambda delivery: len(delivery.event.body))
@@ -62,7 +66,7 @@ def lane_heads(
         return [*map(_delivery, connection.execute(sql, values))]
 
     # Each is a range of `lane_next`, so that lanes that are not due are not even read.
-    (latest,) = connection.execute("SELECT max(next_try) FROM lane WHERE sink = ?", (sink,)).fetchone()
+    latest = _latest_try(connection, sink)
     failed = lanes("next_try > 0 AND next_try <= :now", "next_try") if latest else []
     failed += lanes("next_try > :longest", "next_try") if latest else []
     found = failed[:failing] + lanes("next_try = 0", "lane.number")
@@ -109,8 +113,10 @@ def advance(connection: sqlite3.Connection, lanes: Iterable[tuple[str, str]], *,
     for sink, group in groupby(sorted(lanes), key=itemgetter(0)):
         these = [sink, *(subject for _, subject in group)]
         where = f"WHERE sink = ?1 AND subject IN ({_places(these[1:])})"
-        connection.execute(f"DELETE FROM lane {where} AND NOT EXISTS ({_HEAD})", these)
-        connection.execute(f"UPDATE lane SET (number, reminder) = ({_HEAD}){again} {where}", these)
+        # A lane without a delivery is left as it is (IGNORE), since its number may not be NULL.
+        sql = f"UPDATE OR IGNORE lane SET (number, reminder) = ({_HEAD}){again} {where}"
+        if connection.execute(sql, these).rowcount < len(these) - 1:
+            connection.execute(f"DELETE FROM lane {where} AND NOT EXISTS ({_HEAD})", these)
 
 
 def _places(values: Sequence[object]) -> str:
@@ -124,20 +130,17 @@ def _settled_together(result: DeliveryOutcome) -> tuple[str, int, DeliveryState,
     return delivery.sink, delivery.reminder, result.state, result.answer, result.failing
 
 
+def _latest_try(connection: sqlite3.Connection, sink: str) -> float:
+    """Return the latest `next_try` of the sink's lanes; 0 if none of them fails."""
+    (latest,) = connection.execute("SELECT max(next_try) FROM lane WHERE sink = ?", (sink,)).fetchone()
+    return latest or 0.0
+
+
 def _delivery(row: Sequence[Any]) -> Delivery:
-    number, sink, event_id, type_, subject, time, body, *fields = row
-    if not _is_usual(*fields):
-        checked(_DELIVERY, fields)
-    return Delivery(number, sink, Event(event_id, type_, subject, time, body), *fields)
-
-
-def _is_usual(recorded: Any, reminder: Any, tries: Any, since: Any, failures: Any, answer: Any) -> bool:
-    """Return whether these are valid values of a delivery that was never tried, as most are: `checked` is slower."""
-    return (
-        type(recorded) is float
-        and 0.0 <= recorded < MAX_SECONDS
-        and type(reminder) is type(tries) is type(failures) is int
-        and reminder >= 0
-        and tries == failures == 0
-        and since is answer is None
-    )
+    number, sink, event_id, type_, subject, time, body, recorded, reminder, tries, since, failures, answer = row
+    # Most were never tried, and `checked` is slow.
+    never_tried = tries == failures == 0 and since is answer is None and type(reminder) is int
+    if not (never_tried and type(recorded) is float and 0.0 <= recorded < MAX_SECONDS):
+        checked(_DELIVERY, row[7:])
+    event = Event(event_id, type_, subject, time, body)
+    return Delivery(number, sink, event, recorded, reminder, tries, since, failures, answer)
