@@ -4,12 +4,13 @@ import contextlib
 import os
 import select
 import stat
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from watcher.util.fitting import first_fitting
+from watcher.util.fitting import in_parts
 
 BATCH = 500
 """The most lines in one `send`; they share its cost and that of its commit."""
@@ -68,11 +69,13 @@ class Lines:
             def overdue() -> bool:
                 return written > 0 and time.monotonic() >= until
 
-            while written < len(lines) and not overdue():
-                # All lines are written to a file at once; to a pipe, as many as it takes without blocking and without
-                # mixing them with what other processes write.
-                some = lines[written:] if regular else first_fitting(lines[written:], select.PIPE_BUF, size_of)
-                self._rest = b"".join([part for _, line in some for part in (line, b"\n")])
+            # All lines are written to a file at once; to a pipe, as many as it takes without blocking and without
+            # mixing them with what other processes write.
+            left = lines[written:]
+            for some in in_parts(left, sys.maxsize if regular else select.PIPE_BUF, size_of):
+                if overdue():
+                    break
+                self._rest = b"\n".join([*[line for _, line in some], b""])
                 try:
                     self._write_rest(lambda: ending() or overdue(), regular=regular)
                 except (OSError, EndingError):
@@ -113,8 +116,11 @@ class Lines:
                 self._rest = self._rest[os.write(self._descriptor, self._rest) :]
                 if self._rest:
                     self._end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+            return
+        ready = select.poll()
+        ready.register(self._descriptor, select.POLLOUT)
         while self._rest:
-            while not select.select([], [self._descriptor], [], 0.2)[1]:
+            while not ready.poll(200):
                 if ending():
                     raise EndingError
             # A pipe that is ready accepts this much without blocking; if another process made it non-blocking, it may

@@ -1,6 +1,6 @@
-"""Takes as much from the beginning of a sequence as a limit allows."""
+"""Takes as much from a sequence at a time as a limit allows."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -18,3 +18,17 @@ def first_fitting(items: Iterable[T], most: float, size: Callable[[T], int]) -> 
             break
         taken.append(item)
     return taken
+
+
+def in_parts(items: Iterable[T], most: int, size: Callable[[T], int]) -> Iterator[list[T]]:
+    """Yield all `items` in parts: each has as many as `first_fitting` would take of what is left."""
+    part: list[T] = []
+    room = most
+    for item in items:
+        room -= (taken := size(item))
+        if part and room < 0:
+            yield part
+            part, room = [], most - taken
+        part.append(item)
+    if part:
+        yield part

@@ -1,8 +1,8 @@
-"""Taking as much from the beginning as a limit allows."""
+"""Taking as much at a time as a limit allows."""
 
 import pytest
 
-from watcher.util.fitting import first_fitting
+from watcher.util.fitting import first_fitting, in_parts
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,13 @@ def test_only_one_item_more_than_fits_is_read() -> None:
     items = iter(["aa", "bb", "c", "d"])
     assert first_fitting(items, 2, len) == ["aa"]
     assert list(items) == ["c", "d"]
+
+
+@pytest.mark.parametrize("most", [*range(-1, 12)])
+@pytest.mark.parametrize("items", [[], ["aa"], ["aa", "bb", "cccc"], ["", "aaaaa", "b", "cc", "", "ddd", "eeee", "f"]])
+def test_parts_are_what_fits_of_what_is_left_until_nothing_is_left(items: list[str], most: int) -> None:
+    parts = [*in_parts(items, most, len)]
+    for part in parts:
+        assert part == first_fitting(items, most, len)
+        items = items[len(part) :]
+    assert items == []
