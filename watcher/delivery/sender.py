@@ -115,7 +115,7 @@ class Sender:
 
     def _check_lease(self, batch: Sequence[Delivery]) -> None:
         """Raise Superseded if another daemon may deliver some of a batch by now."""
-        if not all(self._store.may_deliver(each.event.subject) for each in batch):
+        if not all(map(self._store.may_deliver, [each.event.subject for each in batch])):
             raise Superseded("the lease was lost")
 
     async def give_up_overdue(self) -> None:
@@ -175,7 +175,7 @@ class Sender:
         now = self._clock.monotonic()
         self._tried = True
         if self._limits.in_order:
-            self._spaced_until = now + max(result.pause for result in results)
+            self._spaced_until = now + max([result.pause for result in results])
         elif self.health.down:
             self._spaced_until = now + share * SPACING_SECONDS
         elif changed:

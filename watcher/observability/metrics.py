@@ -5,8 +5,7 @@ of an endpoint or a sink that left the configuration are removed.
 """
 
 import json
-from bisect import bisect_left
-from collections import Counter as Tally
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import groupby
@@ -49,8 +48,12 @@ class BatchHistogram(Histogram):
 
     def observe_all(self, amounts: Sequence[float]) -> None:
         self._sum.inc(sum(amounts))
-        for bucket, count in Tally(bisect_left(self._upper_bounds, amount) for amount in amounts).items():
-            self._buckets[bucket].inc(count)
+        ordered, before = sorted(amounts), 0
+        for bound, bucket in zip(self._upper_bounds, self._buckets, strict=True):
+            up_to = bisect_right(ordered, bound)
+            if up_to > before:
+                bucket.inc(up_to - before)
+            before = up_to
 
 
 M = TypeVar("M", Counter, Histogram, BatchHistogram)
@@ -133,9 +136,10 @@ class Metrics(Observer):
         now = self._daemon.clock.now().timestamp()
         for sink, group in groupby(results, key=lambda result: result.delivery.sink):
             some = [*group]
-            for state, count in Tally(each.state for each in some).items():
-                if state in OUTCOMES:
-                    self._of(self._deliveries, sink, OUTCOMES[state]).inc(count)
+            states = [each.state for each in some]
+            for state, outcome in OUTCOMES.items():
+                if count := states.count(state):
+                    self._of(self._deliveries, sink, outcome).inc(count)
             sent = [each.delivery for each in some if each.state is DeliveryState.SENT and not each.delivery.reminder]
             if sent:
                 self._of(self._delivery, sink).observe_all([max(0.0, now - each.recorded) for each in sent])
