@@ -6,6 +6,7 @@ Every job has a `database` and its `sinks` as in a configuration.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import resource
@@ -74,6 +75,7 @@ async def fill(parent: Parent, job: dict[str, Any]) -> None:
 async def deliver(parent: Parent, job: dict[str, Any]) -> None:
     """As often as it is asked, what it takes to deliver so many events, which are recorded before."""
     app, events = app_of(job), failures(job["subjects"])
+    gc.freeze()  # as `watcher run` does
     names = [sink["name"] for sink in job["sinks"]]
     with standard_output_read():
         async with relaying(app):
