@@ -19,7 +19,6 @@ from watcher.config.sink_model import ROUTABLE
 from watcher.core.event_types import Severity
 from watcher.core.sink_settings import SinkSettings
 from watcher.messages.template import check
-from watcher.sinks import apprise_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -284,10 +283,7 @@ def test_nothing_of_a_template_follows_from_a_wrong_routing(fault: Callable[...,
 def test_without_apprise_the_fault_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, fault: Callable[..., Fault]
 ) -> None:
-    apprise_url._loaded_apprise.cache_clear()  # an earlier test may have loaded it
     monkeypatch.setitem(sys.modules, "apprise", None)
-    # A test before may have loaded it.
-    monkeypatch.setattr(apprise_url, "_loaded_apprise", apprise_url._loaded_apprise.__wrapped__)
     found = fault("type: notify, urls: ['hush://hush', 'json://a.org']")
     assert found.path == "sinks[0].type"
     assert "pip install '.[notify]'" in found.message
