@@ -12,7 +12,7 @@ from pathlib import Path
 
 from watcher.util.fitting import in_parts
 
-BATCH = 500
+BATCH = 1000
 """The most lines in one `send`; they share its cost and that of its commit."""
 
 WRITE_SECONDS = 1.0

@@ -90,7 +90,7 @@ async def test_events_are_appended_in_order_as_they_are_sent(sink: FileSink, pat
     sent.append(sent[0]._replace(reminder=1))
     assert taken([*await sink.send(sent[:2]), *await sink.send(sent[2:])]) == sent
     assert contents(path) == {"": [b'{"older": 1}', *(one.body.encode() for one in sent)]}
-    assert (sink.limits.in_order, sink.limits.batch) == (True, 500)
+    assert (sink.limits.in_order, sink.limits.batch) == (True, 1000)
 
 
 async def test_what_was_written_before_the_disk_was_full_is_answered(
