@@ -13,11 +13,14 @@ import sys
 import termios
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from hashlib import sha1
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
+from botocore.credentials import SSOProvider
+from botocore.tokens import SSOTokenProvider
 from structlog.testing import capture_logs
 
 from tests.integration.conftest import FAST, a_config, running
@@ -51,6 +54,20 @@ mfa_serial = {DEVICE}
 [profile base]
 aws_access_key_id = test
 aws_secret_access_key = test-secret
+"""
+SSO = """
+[profile sso]
+sso_start_url = https://people.example.com
+sso_region = us-east-1
+sso_account_id = 111122223333
+sso_role_name = team
+[profile sso-session]
+sso_session = people
+sso_account_id = 111122223333
+sso_role_name = team
+[sso-session people]
+sso_start_url = https://people.example.com
+sso_region = us-east-1
 """
 PRINTED = '{"Version": 1, "AccessKeyId": "test", "SecretAccessKey": "test-secret"}'
 TEAM = stack("team", "us-east-1", "network", **FAST)
@@ -329,11 +346,17 @@ async def test_a_file_that_a_variable_names_is_named_with_it(
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """Without keys, and with a file that is no certificate, one that is no text, a pipe and a profile in HERE."""
+    """Without keys, and with files that are faulty, a pipe, profiles and the tokens of SSO in the folder HERE."""
     (tmp_path / "no-certificate").write_text("no certificate")
     (tmp_path / "binary").write_bytes(b"\xd0\xff")
     os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "config").write_text(MFA.replace("mfa_serial", "# mfa_serial"))
+    (tmp_path / "config").write_text(MFA.replace("mfa_serial", "# mfa_serial") + SSO)
+    monkeypatch.setattr(SSOProvider, "_SSO_TOKEN_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(SSOTokenProvider, "_SSO_TOKEN_CACHE_DIR", str(tmp_path))
+    for name, expires in (("https://people.example.com", "2999-01-01T00:00:00Z"), ("people", "2001-01-01T00:00:00Z")):
+        token = {"accessToken": "x", "expiresAt": expires, "refreshToken": "x", "clientId": "x", "clientSecret": "x"}
+        token["registrationExpiresAt"] = "2999-01-01T00:00:00Z"
+        (tmp_path / f"{sha1(name.encode(), usedforsecurity=False).hexdigest()}.json").write_text(json.dumps(token))
     monkeypatch.setenv("HERE", str(tmp_path))
     for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "AWS_ACCESS_KEY_ID"):
         monkeypatch.delenv(name, raising=False)
@@ -351,6 +374,8 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
         {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "{url}"},
         {"AWS_WEB_IDENTITY_TOKEN_FILE": "{here}/no-certificate", "AWS_ENDPOINT_URL_STS": "{url}"},
         {"AWS_PROFILE": "team", "AWS_CONFIG_FILE": "{here}/config", "AWS_ENDPOINT_URL_STS": "{url}"},
+        {"AWS_PROFILE": "sso", "AWS_CONFIG_FILE": "{here}/config", "AWS_ENDPOINT_URL_SSO": "{url}"},
+        {"AWS_PROFILE": "sso-session", "AWS_CONFIG_FILE": "{here}/config", "AWS_ENDPOINT_URL_SSO_OIDC": "{url}"},
     ],
 )
 async def test_an_answer_without_an_end_is_not_read_to_its_end(

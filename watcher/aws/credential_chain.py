@@ -8,7 +8,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from aiobotocore.config import AioConfig
 from aiobotocore.credentials import (
     AioAssumeRoleCredentialFetcher,
     AioAssumeRoleProvider,
@@ -128,9 +127,7 @@ def assumed_role(session: AioSession, account: Account, region: str, source: Any
     if account.external_id is not None:
         extra["ExternalId"] = account.external_id.get_secret_value()
     fetcher = AioAssumeRoleCredentialFetcher(
-        client_creator=partial(
-            session.create_client, region_name=region, config=AioConfig(http_session_cls=BoundedSession)
-        ),
+        client_creator=partial(session.create_client, region_name=region),
         source_credentials=source,
         role_arn=account.role_arn,
         extra_args=extra,
@@ -140,11 +137,8 @@ def assumed_role(session: AioSession, account: Account, region: str, source: Any
     )
 
 
-def _client(session: AioSession, region: str, service: str, *, config: Any = None, **options: Any) -> Any:
-    """Create a client that reads no answer that is too long, for a provider that asks STS with its own `config`."""
-    bounded = AioConfig(http_session_cls=BoundedSession)
-    merged = bounded if config is None else bounded.merge(config)
-    return create_nested_client(session, service, **{"region_name": region, "config": merged, **options})
+def _client(session: AioSession, region: str, service: str, **options: Any) -> Any:
+    return create_nested_client(session, service, **{"region_name": region, **options})
 
 
 def _with(providers: list[Any], *others: Any) -> list[Any]:

@@ -14,12 +14,14 @@ from collections.abc import Iterable
 from math import inf
 from typing import Any
 
+from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 
 from watcher.aws.call_errors import LOADING_SECONDS, credentials_failure
 from watcher.aws.credential_chain import Chain, ambient_chain, assumed_role
+from watcher.aws.http_session import BoundedSession
 from watcher.aws.responses import JsonModels, ResponseParserFactory
 from watcher.core.settings import Account
 from watcher.errors import EndpointUnreadable
@@ -43,6 +45,8 @@ class Session:
         self._account = account
         self.region = region
         self.botocore = AioSession(profile=account.profile)
+        # Also for the clients that the providers of credentials make: those of STS, SSO and logins.
+        self.botocore.set_default_client_config(AioConfig(http_session_cls=BoundedSession))
         self.botocore.register_component("data_loader", loader)
         self.botocore.register_component("response_parser_factory", ResponseParserFactory())
         self.botocore.register_component("credential_provider", self)
