@@ -295,6 +295,17 @@ async def test_a_proxy_gets_its_password_and_no_proxy_is_respected(
 
 
 @either_way
+@pytest.mark.parametrize("proxy", ["socks5://ops:{}@127.0.0.1:1080", "socks4a://127.0.0.1", "ops:12#{}@127.0.0.1"])
+async def test_a_proxy_of_another_kind_is_not_supported(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy.format(PASSWORD))
+    async with client("https://aws.invalid") as made:
+        with pytest.raises(EndpointUnreadable, match=r"^InvalidProxy: .* HTTPS_PROXY .* SOCKS.*supported$") as caught:
+            await call(made)
+    assert PASSWORD not in str(caught.value)
+    assert not caught.value.passing
+
+
+@either_way
 @pytest.mark.parametrize(
     ("variable", "host"),
     [

@@ -11,6 +11,7 @@ from botocore import exceptions as botocore_errors
 
 from watcher.aws.error_codes import classify
 from watcher.aws.profiles import ca_fault, config_faults, variable_naming
+from watcher.aws.proxies import UNUSABLE
 from watcher.errors import MALFORMED, EndpointUnreadable, PollFailed, TargetUnreadable
 from watcher.util.redaction import redacted_excerpt
 from watcher.util.units import format_duration
@@ -58,7 +59,7 @@ def call_failure(error: Exception, timeout: float) -> PollFailed:
         case botocore_errors.SSLError():
             return EndpointUnreadable("TLSFailed", text)
         case botocore_errors.HTTPClientError(kwargs={"error": botocore_errors.InvalidProxiesConfigError()}):
-            return EndpointUnreadable("InvalidProxy", "HTTPS_PROXY or HTTP_PROXY is not the URL of a proxy")
+            return EndpointUnreadable("InvalidProxy", f"the proxy in HTTPS_PROXY or HTTP_PROXY {UNUSABLE}")
         case _ if isinstance(error, CONNECTION):
             return EndpointUnreadable("ConnectionFailed", text, passing=True, not_offered=_has_no_address(error))
         case botocore_errors.CredentialRetrievalError():

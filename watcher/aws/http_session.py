@@ -21,6 +21,7 @@ from botocore import exceptions as botocore_errors
 from botocore.httpsession import get_cert_path, mask_proxy_url
 from yarl import URL
 
+from watcher.aws import proxies
 from watcher.aws.profiles import refuse_special
 from watcher.errors import EndpointUnreadable
 from watcher.util.http_responses import bounded_responses
@@ -95,6 +96,8 @@ class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has n
         return context, None
 
     async def _create_connector(self, proxy_url: str | None) -> TCPConnector:
+        if proxy_url and proxies.proxy_url(proxy_url) is None:
+            raise botocore_errors.InvalidProxiesConfigError
         return bounded_responses(await super()._create_connector(proxy_url))
 
     async def _get_session(self, proxy_url: str | None) -> SimpleNamespace:

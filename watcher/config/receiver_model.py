@@ -42,6 +42,8 @@ def _proxy(value: object) -> SecretStr | Literal[False]:
     example = "http://proxy.example.com:3128, or off"
     if isinstance(value, Text) and value.reads is Reads.BOOLEAN:
         raise ValueError(f"this must be the URL of a proxy, such as {example}")
+    if str(value).lower().startswith("socks"):
+        raise ValueError(f"SOCKS proxies are not supported; this must be the URL of an HTTP proxy, such as {example}")
     text = http_url(value, example=example, secret=True, user=True)
     parts = urlsplit(text)
     if parts.path not in ("", "/") or parts.query or parts.fragment:

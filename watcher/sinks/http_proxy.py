@@ -9,6 +9,7 @@ from botocore.httpsession import ProxyConfiguration
 from botocore.utils import get_environ_proxies
 from yarl import URL
 
+from watcher.aws.proxies import UNUSABLE, proxy_url
 from watcher.errors import SinkError
 from watcher.util.redaction import remember
 
@@ -33,15 +34,10 @@ def proxy_for(url: str, configured: SecretStr | Literal[False] | None) -> URL | 
         written = configured.get_secret_value()
     if not written:
         return None
-    try:
-        proxy = URL(written)
-    except ValueError:
-        proxy = URL()
-    # botocore puts http:// before another scheme, and a # or ? in a password that is not escaped ends the host.
-    beyond = proxy.raw_path.startswith("//") or proxy.raw_query_string or proxy.raw_fragment
-    if proxy.scheme not in {"http", "https"} or not proxy.host or beyond:
+    proxy = proxy_url(written)
+    if proxy is None:
         variable = f"{URL(url).scheme.upper()}_PROXY"
-        raise SinkError(f"the proxy that the environment names ({variable}) is not the http or https URL of a host")
+        raise SinkError(f"the proxy that the environment names ({variable}) {UNUSABLE}")
     if proxy.user or proxy.password:
         credentials = f"{proxy.user or ''}:{proxy.password or ''}"
         # As aiohttp encodes them.

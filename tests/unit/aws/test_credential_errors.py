@@ -9,6 +9,7 @@ from botocore import exceptions as botocore_errors
 
 from watcher.aws.call_errors import credentials_failure
 from watcher.aws.profiles import ca_fault, config_faults
+from watcher.aws.proxies import UNUSABLE
 from watcher.errors import EndpointUnreadable
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def failure(error: Exception, environ: Mapping[str, str] = HERE, asked: str = "c
         (botocore_errors.EndpointConnectionError(endpoint_url="https://sts"),
          'ConnectionFailed: Could not connect to the endpoint URL: "https://sts"', True),
         (botocore_errors.HTTPClientError(error=botocore_errors.InvalidProxiesConfigError()),
-         "InvalidProxy: HTTPS_PROXY or HTTP_PROXY is not the URL of a proxy", False),
+         f"InvalidProxy: the proxy in HTTPS_PROXY or HTTP_PROXY {UNUSABLE}", False),
         (FileNotFoundError(2, "No such file or directory", "/x/token"),
          "CredentialRetrievalError: the variable AWS_WEB_IDENTITY_TOKEN_FILE names /x/token: No such file or directory",
          False),
