@@ -157,6 +157,29 @@ async def test_an_outage_is_an_error_that_names_the_place_and_what_must_be_allow
         assert await source.read() == before
 
 
+REDIRECTED = "the answer is a redirect (307) to elsewhere.example.com"
+
+
+@pytest.mark.parametrize(
+    ("service", "headers", "said", "calls"),
+    [
+        ("ssm", {}, f"{REDIRECTED}; check", 1),
+        ("appconfigdata", {}, f"{REDIRECTED}; check", 1),
+        # botocore asks for the bucket's region, once, if it is not in the answer, and else there.
+        ("s3", {}, f"{REDIRECTED}; check", 2),
+        ("s3", {"x-amz-bucket-region": "eu-west-1"}, f"{REDIRECTED}; the bucket is in eu-west-1; check", 2),
+    ],
+)
+async def test_a_redirect_is_reported_with_where_it_leads(
+    sources: Sources, server: ConfigServer, service: str, headers: dict[str, str], said: str, calls: int
+) -> None:
+    server.outage, server.headers = "redirect", headers
+    with pytest.raises(ServiceUnreachable) as caught:
+        await sources(NAMES[service], server.url).read()
+    assert said in str(caught.value)
+    assert server.calls == calls
+
+
 async def test_a_store_that_fails_is_reported_once_and_gets_the_newest_text_when_it_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,10 +23,12 @@ NAMES = {
 
 @dataclass
 class ConfigServer:
-    """Answers with `text`, unless it has an `outage`: `hangs`, `denied`, `throttled` or `malformed`."""
+    """Answers with `text`, unless it has an `outage`: `hangs`, `denied`, `throttled`, `malformed` or `redirect`."""
 
     text: str
     outage: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    """More headers of a redirect."""
     calls: int = 0
     _tokens: Iterator[int] = field(default_factory=count)
     _sessions: dict[str, str] = field(default_factory=dict)
@@ -57,6 +59,8 @@ class ConfigServer:
                 return _error("SlowDown" if xml else "ThrottlingException", 503 if xml else 400, xml=xml)
             case "malformed":
                 return web.Response(text="<html>a proxy's page", content_type="application/json")
+            case "redirect":
+                return web.Response(status=307, headers={"Location": "https://elsewhere.example.com/x", **self.headers})
         if xml:
             return self._object(request)
         if request.path == "/configurationsessions":

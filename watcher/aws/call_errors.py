@@ -3,8 +3,10 @@
 An unforeseen one also fails the poll. Pure, except that it checks the files named by the AWS configuration.
 """
 
+import contextlib
 import socket
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 import aiohttp
 from botocore import exceptions as botocore_errors
@@ -18,6 +20,8 @@ from watcher.util.units import format_duration
 
 CONNECTION = (botocore_errors.HTTPClientError, botocore_errors.ConnectionError, aiohttp.ClientError, OSError)
 """Errors of the connection to AWS, including those of the local system."""
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 NO_ADDRESS = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 """The resolver's codes for a host without an address; for a failure that may pass it has others."""
@@ -41,7 +45,20 @@ def response_failure(error: botocore_errors.ClientError) -> PollFailed:
     """The failure for an error response of AWS."""
     answered = error.response.get("Error", {})
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return classify(str(answered.get("Code") or status), str(answered.get("Message") or ""), status)
+    message = str(answered.get("Message") or "")
+    if status in REDIRECTS:
+        headers = error.response["ResponseMetadata"].get("HTTPHeaders", {})
+        message = redirect(status, headers, str(answered.get("Endpoint") or ""))
+    return classify(str(answered.get("Code") or status), message, status)
+
+
+def redirect(status: int, headers: Mapping[str, str], host: str = "") -> str:
+    """The message for an answer that is a redirect, to `host` if that is not empty; no redirect is followed."""
+    location, region = headers.get("location", ""), headers.get("x-amz-bucket-region")
+    with contextlib.suppress(ValueError):
+        host = host or urlsplit(location).hostname or ""
+    where = f" to {host}" if host else ""
+    return f"the answer is a redirect ({status}){where}{f'; the bucket is in {region}' if region else ''}"
 
 
 def call_failure(error: Exception, timeout: float) -> PollFailed:

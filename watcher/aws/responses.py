@@ -69,7 +69,8 @@ class _JsonAnswers:
             if code == str(status):
                 code = headers.get("x-amzn-errortype", code).partition(":")[0].rpartition("#")[2]
             parsed["Error"]["Code"] = code
-            parsed["ResponseMetadata"] = {"HTTPStatusCode": status}
+            of_redirect = {"location": headers.get("location", "")}
+            parsed["ResponseMetadata"] = {"HTTPStatusCode": status, "HTTPHeaders": of_redirect}
             return parsed
         return {
             "body": response["body"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore import exceptions as botocore_errors
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HERE = {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+
+MOVED: Any = {"Error": {}, "ResponseMetadata": {"HTTPStatusCode": 307, "HTTPHeaders": {"location": "//[x"}}}
+"""The answer of something that redirects to what is not a URL."""
 
 
 def failure(error: Exception, environ: Mapping[str, str] = HERE, asked: str = "custom-process") -> EndpointUnreadable:
@@ -38,6 +41,8 @@ def failure(error: Exception, environ: Mapping[str, str] = HERE, asked: str = "c
          "AccessDenied: AssumeRole: no", False),
         (botocore_errors.ClientError({"Error": {"Code": "Throttling", "Message": "slow"}}, "AssumeRole"),
          "Throttling: AssumeRole: slow", True),
+        (botocore_errors.ClientError(MOVED, "AssumeRole"),
+         "307: AssumeRole: the answer is a redirect (307)", False),
         (botocore_errors.EndpointConnectionError(endpoint_url="https://sts"),
          'ConnectionFailed: Could not connect to the endpoint URL: "https://sts"', True),
         (botocore_errors.HTTPClientError(error=botocore_errors.InvalidProxiesConfigError()),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+from watcher.aws.call_errors import REDIRECTS, redirect
 from watcher.aws.client import Client
 from watcher.aws.http_session import BoundedSession
 from watcher.aws.profiles import botocore_profile_region
@@ -15,7 +16,7 @@ from watcher.config.document import MAX_BYTES, Document
 from watcher.config.remote.address import RemoteAddress, parse_remote
 from watcher.config.remote.services import TEXTS, RemoteText
 from watcher.core.settings import Account
-from watcher.errors import ConfigError, Fault, PollFailed, ServiceUnreachable
+from watcher.errors import ConfigError, EndpointUnreadable, Fault, PollFailed, ServiceUnreachable
 from watcher.util.redaction import printable
 
 POLL_SECONDS = 60.0
@@ -23,6 +24,9 @@ POLL_SECONDS = 60.0
 
 CALL_SECONDS = 10.0
 """The time limit of one reading, with its retries at most `TRIES` times that."""
+
+REGION = "x-amz-bucket-region"
+"""The header by which S3 tells in which region a bucket is."""
 
 TRIES, RETRY_SECONDS = 3, 0.5
 """How often a reading is tried while the failure may pass, and the wait before the second try, which then doubles."""
@@ -129,6 +133,9 @@ class _ConfigSession(BoundedSession):
 
     async def send(self, request: Any) -> Any:
         response = await super().send(request)
+        # botocore asks for the region of a bucket in such an answer by another such request, without an end.
+        if request.method == "HEAD" and response.status_code in REDIRECTS and REGION not in response.headers:
+            raise EndpointUnreadable(str(response.status_code), redirect(response.status_code, response.headers))
         whole = asyncio.StreamReader()
         whole.feed_data(await response.content)
         whole.feed_eof()
