@@ -21,8 +21,10 @@ from watcher.core.deliveries import Delivery, Verdict
 from watcher.core.model import FAILED, SUCCEEDED
 from watcher.errors import SinkError
 from watcher.messages.plain import plain
+from watcher.sinks import notify
 from watcher.sinks.notify import NotifyOptions, NotifySink
 from watcher.sources.proton import template
+from watcher.util.bounded_mail import MAX_REPLY_BYTES
 from watcher.util.bounded_requests import MAX_RESPONSE_BYTES
 
 if TYPE_CHECKING:
@@ -309,6 +311,44 @@ async def test_a_response_without_an_end_is_not_read_to_its_end(compressed: bool
         (answer,) = await sink.send(deliveries(sync()))
         assert (answer.verdict, answer.text) == (Verdict.TAKEN, "taken by json")
     assert sent < 200 * MAX_RESPONSE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("sends", "each", "said"),
+    [
+        (b"220-x\r\n" * 10_000, 0.0, "mailto: not taken"),
+        (b"220-" + b"x" * 60_000, 0.0, "mailto: not taken"),
+        (b"220-x\r\n", 0.02, "mailto: no answer in time"),
+        (b"2", 0.02, "mailto: no answer in time"),
+    ],
+    ids=["a flood of lines", "a line without an end", "line by line", "byte by byte"],
+)
+async def test_a_mail_server_whose_reply_has_no_end_is_left(
+    monkeypatch: pytest.MonkeyPatch, sends: bytes, each: float, said: str
+) -> None:
+    monkeypatch.setattr(notify, "LATE_SECONDS", 0.2)
+    sent, gone = 0, asyncio.Event()
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        with suppress(ConnectionError):
+            while sent < 1000 * MAX_REPLY_BYTES:
+                writer.write(sends)
+                await writer.drain()
+                sent += len(sends)
+                await asyncio.sleep(each)
+        gone.set()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        where = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        url = f"mailto://{where}/?from=watcher@example.com&to=ops@example.com&mode=insecure"
+        async with sink_to(url, timeout=5.0 if each == 0 else 0.5) as sink:
+            (answer,) = await sink.send(deliveries(sync()))
+            assert (answer.verdict, answer.text) == (Verdict.LATER, said)
+            await asyncio.wait_for(gone.wait(), SLACK)
+            await until(lambda: not any(thread.name == "notify" for thread in threading.enumerate()))
+    assert sent < 1000 * MAX_REPLY_BYTES
 
 
 async def test_closing_ends_a_send_that_is_under_way() -> None:

@@ -10,11 +10,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
+from math import inf
 from types import ModuleType
 from typing import Any
 
 from watcher.messages.message import Tone
 from watcher.messages.plain import Text
+from watcher.util.bounded_mail import bound_replies, replies_within
 from watcher.util.bounded_requests import bound_responses
 
 MAX_REMEMBERED = 10_000
@@ -54,9 +56,10 @@ def installed_apprise() -> ModuleType | None:
 
 
 def _loaded_apprise() -> ModuleType:
-    """Return the library, which reads no more of a response than it needs."""
+    """Return the library, which reads no more of a response, or of a mail server's reply, than it needs."""
     apprise = import_module("apprise")
     bound_responses()
+    bound_replies()
     return apprise
 
 
@@ -73,10 +76,12 @@ class NotifyUrl:
         self.taken: dict[str, None] = {}
         self.busy = False
 
-    def send(self, text: Text, tone: Tone, ids: Sequence[str], thread: str | None = None) -> str:
+    def send(
+        self, text: Text, tone: Tone, ids: Sequence[str], thread: str | None = None, *, seconds: float = inf
+    ) -> str:
         """Send a message, however long that takes, and return the result for people. Call it in a thread.
 
-        `thread` is the message id that makes one thread of mails (`thread_of`).
+        `thread` is the message id that makes one thread of mails (`thread_of`). A mail server has `seconds` to reply.
 
         A success counts even if the caller no longer waits for it.
         """
@@ -92,7 +97,9 @@ class NotifyUrl:
             sender = _loaded_apprise().Apprise(asset=self._plugin.asset)
             sender.add(self._plugin)
             _LOGGED.code = ""
-            if not sender.notify(title=text.title, body=text.body, notify_type=tone.value, body_format="text"):
+            with replies_within(seconds):
+                taken = sender.notify(title=text.title, body=text.body, notify_type=tone.value, body_format="text")
+            if not taken:
                 return f"not taken{_LOGGED.code}"
             self.taken.update(dict.fromkeys(ids))
             while len(self.taken) > MAX_REMEMBERED:

@@ -31,6 +31,9 @@ from watcher.util.threads import off_loop
 PAGERS = {"pagerduty": "pagerduty", "opsgenie": "jsm"}
 """The schemes of pagers' URLs, and the types of sinks that serve them better."""
 
+LATE_SECONDS = 60.0
+"""How long the replies of a mail server are read after the time limit: a mail that it takes then is not repeated."""
+
 
 def _apprise_url(value: object) -> SecretStr:
     url = single_line(value, secret=True)
@@ -93,7 +96,8 @@ class NotifySink:
         if url.busy:
             return "its last call still hangs"
         url.busy = True
-        future = off_loop(lambda: url.send(text, tone, [delivery.id for delivery in left], thread_of(events)), "notify")
+        ids, thread = [delivery.id for delivery in left], thread_of(events)
+        future = off_loop(lambda: url.send(text, tone, ids, thread, seconds=self._timeout + LATE_SECONDS), "notify")
         self._waiting.add(future)
         try:
             async with asyncio.timeout(self._timeout):
