@@ -30,9 +30,10 @@ from aiobotocore.utils import (
 
 from watcher.aws import credential_process
 from watcher.aws.http_session import BoundedSession
-from watcher.aws.profiles import read_token, refuse_special
+from watcher.aws.profiles import read_token
 from watcher.core.settings import Account
 from watcher.errors import EndpointUnreadable
+from watcher.util.special_files import refuse_special
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession

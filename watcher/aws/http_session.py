@@ -22,9 +22,9 @@ from botocore.httpsession import get_cert_path, mask_proxy_url
 from yarl import URL
 
 from watcher.aws import proxies
-from watcher.aws.profiles import refuse_special
 from watcher.errors import EndpointUnreadable
 from watcher.util.http_responses import bounded_responses
+from watcher.util.special_files import refuse_special
 
 if TYPE_CHECKING:
     import asyncio

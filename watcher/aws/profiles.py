@@ -6,9 +6,10 @@ The errors of botocore and ssl do not name the file.
 import errno
 import os
 import ssl
-import stat
 from collections.abc import Mapping
 from pathlib import Path
+
+from watcher.util.special_files import refuse_special
 
 CA_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 CONFIG_VARIABLES = {"AWS_CONFIG_FILE": "~/.aws/config", "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials"}
@@ -74,17 +75,6 @@ def variable_naming(environ: Mapping[str, str], path: str) -> str:
     return next(
         (f"the variable {name} names " for name, value in environ.items() if value == path and "AWS" in name), ""
     )
-
-
-def refuse_special(path: str) -> None:
-    """Refuse a named pipe, a socket, or a device other than /dev/null: reading one may block the thread without end.
-
-    Raises:
-        OSError: it is one, or there is nothing at the path; with the path, as `open` raises it.
-    """
-    mode = Path(path).stat().st_mode
-    if path != os.devnull and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise OSError(errno.EINVAL, "not a regular file", path)
 
 
 def read_token(path: str) -> str:

@@ -16,11 +16,15 @@ from watcher import __version__
 from watcher.errors import ConfigError, UsageError, WatcherError
 from watcher.util.redaction import printable, redact
 from watcher.util.shapes import is_unicode
+from watcher.util.special_files import is_special
 
 USAGE, UNWRITTEN, BUG, UNKNOWN = 64, 69, 70, 3
 
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 """Errors of writing to stdout: the disk is full, the terminal was closed, the descriptor is read-only."""
+
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""The variables by which OpenSSL and the library `requests` find certificates; botocore's is AWS_CA_BUNDLE."""
 
 EPILOG = """\b
 Examples:
@@ -151,9 +155,19 @@ def _refuse_undecodable(arguments: Sequence[str]) -> None:
             raise UsageError(f"{what} '{shown}' is not UTF-8 text")
 
 
+def _refuse_special_certificates() -> None:
+    """Refuse a pipe where certificates are read from: OpenSSL, which some modules ask on import, would wait forever."""
+    for name in CERTIFICATES:
+        path = os.environ.get(name)
+        with contextlib.suppress(OSError):  # what is not there is passed over, or reported by the connection
+            if path and is_special(path):
+                raise UsageError(f"the variable {name} names {printable(path)}: not a regular file")
+
+
 def _run(arguments: Sequence[str]) -> int:
     try:
         _refuse_undecodable(arguments)
+        _refuse_special_certificates()
         result: Any = cli.main(args=list(arguments), prog_name="watcher", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:

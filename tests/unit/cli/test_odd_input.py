@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 import pytest
 
-from watcher.cli import cli, main
+from watcher.cli import CERTIFICATES, cli, main
 from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
@@ -122,6 +123,28 @@ def test_odd_input_is_not_a_bug(place: Path, arguments: list[str], capsys: pytes
         assert code == (3 if "check" in arguments else 64)
         assert said == "watcher: the argument '\\xff' is not UTF-8 text\n"
     assert (place / "state.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("variable", CERTIFICATES)
+@pytest.mark.parametrize(("command", "code"), [("check", 3), ("run", 64)])
+def test_a_pipe_is_not_read_for_certificates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    variable: str, command: str, code: int,
+) -> None:  # fmt: skip
+    """A library would wait without end, some of them on import."""
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setenv(variable, str(tmp_path / "pipe"))
+    assert code_of([command]) == code
+    assert capsys.readouterr().err == f"watcher: the variable {variable} names {tmp_path}/pipe: not a regular file\n"
+
+
+@pytest.mark.parametrize("variable", CERTIFICATES)
+@pytest.mark.parametrize("named", ["{here}", "{here}/nothing", "{here}/state.db", "/dev/null", ""])
+def test_what_can_be_read_without_a_wait_is_left_to_the_libraries(
+    place: Path, monkeypatch: pytest.MonkeyPatch, variable: str, named: str
+) -> None:
+    monkeypatch.setenv(variable, named.format(here=place))
+    assert code_of(["schema"]) == 0
 
 
 def test_a_misspelt_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
