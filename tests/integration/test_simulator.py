@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 import re
 import time
@@ -247,6 +248,16 @@ async def test_a_field_can_have_another_type(simulator: Simulator) -> None:
 async def test_a_status_can_be_one_that_nobody_knows(simulator: Simulator) -> None:
     simulator.world.fault(WEB, "unknown_status")
     assert (await poll(simulator, WEB))["latestSync"]["status"] == "PAUSED_BY_MAINTENANCE"
+
+
+@pytest.mark.parametrize("body", [gzip.compress(bytes(HUGE_BYTES)), gzip.compress(ASKS_WEB), b"not compressed"])
+async def test_a_body_is_not_inflated(simulator: Simulator, body: bytes) -> None:
+    """A small one could hold the loop for seconds, and a wrong one was answered with 500."""
+    headers = signed(simulator.url, PROTON, body, **{"Content-Encoding": "gzip"})
+    with capture_logs() as logs:
+        status, _, said = await post(simulator.url, headers, body)
+    assert (status, json.loads(said)["__type"].partition("#")[2]) == (400, "SerializationException")
+    assert not logs
 
 
 async def test_stopping_ends_hanging_and_dripping_connections(simulator: Simulator) -> None:

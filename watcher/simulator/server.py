@@ -74,7 +74,8 @@ class Simulator:
             raise UsageError(f"the simulated AWS listens on loopback only, not on {host!r}; use 127.0.0.1")
         self._stopping = asyncio.Event()
         # A client that disconnects cancels its request, which may hang.
-        server = web.Server(self._respond, handler_cancellation=True, access_log=None)
+        # A small compressed body could hold the loop for seconds while it is inflated; no AWS client sends one.
+        server = web.Server(self._respond, handler_cancellation=True, access_log=None, auto_decompress=False)
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
         try:
