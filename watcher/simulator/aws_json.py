@@ -92,7 +92,7 @@ def checked(service: str, operation: str, body: bytes) -> Mapping[str, Any]:
     """
     try:
         request = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ApiError("SerializationException", "") from None
     if not isinstance(request, dict):
         raise ApiError("SerializationException", "Start of structure or map found where not expected.")

@@ -60,9 +60,10 @@ def test_a_request_that_does_not_match_the_model_is_refused(
     assert message in raised.value.message
 
 
-def test_what_is_no_json_is_refused() -> None:
+@pytest.mark.parametrize("body", [b"Action=SendMessage", b"[" * 200_000, b'{"a":' * 200_000, b"\xff", b""])
+def test_what_is_no_json_is_refused(body: bytes) -> None:
     with pytest.raises(ApiError, match="SerializationException"):
-        checked(SQS, "SendMessage", b"Action=SendMessage")
+        checked(SQS, "SendMessage", body)
 
 
 @pytest.mark.parametrize(
