@@ -164,6 +164,20 @@ def incident_of(event: "Event") -> Mapping[str, Any]:
     return json.loads(event.body)["data"].get("incident") or {}
 
 
+def key_of(incident: Incident) -> tuple[str, str]:
+    """Return what tells an incident from all others: its id, and when it was opened.
+
+    Two have the same id if a target left the configuration while it failed, and came back as it was.
+    """
+    return incident.id, rfc3339(incident.opened_at)
+
+
+def key_in(event: "Event") -> tuple[str, str] | None:
+    """Return the key of the incident of a recorded event; None: see `incident_of`."""
+    about = incident_of(event)
+    return (about["id"], about["opened_at"]) if about else None
+
+
 def incident_to_json(step: IncidentStep | None) -> Mapping[str, Any] | None:
     """Return `data.incident` of an event."""
     if step is None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from watcher.core.events import Event
-from watcher.core.incidents import BEGUN_BY, State, incident_of
+from watcher.core.incidents import BEGUN_BY, State, incident_of, key_in, key_of
 from watcher.core.mute_ends import with_names
 from watcher.core.ports import Entry
 from watcher.core.routing import wants_recorded
@@ -24,25 +24,24 @@ class Replay:
     sink: SinkSettings
     dropped: Collection[str] = ()
     """The ids of the events whose deliveries to the sink an operator dropped when it was there before."""
-    problems: dict[str, dict[str, None]] = field(default_factory=dict)
-    """By the id of an incident: the ids of its problem events that are for the sink, in their order."""
-    subjects: dict[str, str] = field(default_factory=dict)
+    problems: dict[tuple[str, str], dict[str, None]] = field(default_factory=dict)
+    """By the key of an incident: the ids of its problem events that are for the sink, in their order."""
+    subjects: dict[tuple[str, str], str] = field(default_factory=dict)
     """The subject of each of these incidents."""
-    settled: set[str] = field(default_factory=set)
+    settled: set[tuple[str, str]] = field(default_factory=set)
     """The incidents whose problems may be queued."""
 
     def wants(self, event: Event) -> bool:
         """Return whether the sink is sent a recorded event now; called for all of them in their order, in each pass."""
-        incident = incident_of(event)
+        key = key_in(event)
         matches = event.id not in self.dropped and wants_recorded(self.sink, event)
-        incident_id = incident.get("id")
-        if matches and event.type in BEGUN_BY and incident_id is not None:
-            self.problems.setdefault(incident_id, {})[event.id] = None
-            self.subjects[incident_id] = event.subject
-        if incident_id not in self.problems:
+        if matches and event.type in BEGUN_BY and key is not None:
+            self.problems.setdefault(key, {})[event.id] = None
+            self.subjects[key] = event.subject
+        if key not in self.problems:
             return matches
-        owed = incident["state"] == State.RESOLVED and self.sink.send_resolved
-        return incident_id in self.settled and (matches or owed)
+        owed = incident_of(event)["state"] == State.RESOLVED and self.sink.send_resolved
+        return key in self.settled and (matches or owed)
 
     def unsettled(self) -> set[str]:
         """Return the subjects of the incidents of which it is not known how they end for the sink."""
@@ -56,16 +55,16 @@ class Replay:
                 end was recorded before they were read.
         """
         entries = []
-        for incident_id in [each for each in self.problems if each not in self.settled]:
-            subject = self.subjects[incident_id]
+        for key in [each for each in self.problems if each not in self.settled]:
+            subject = self.subjects[key]
             record = records.get(subject, Record())
             incident = record.incident
-            if incident is None or incident.id != incident_id:
-                self.settled.add(incident_id)
+            if incident is None or key_of(incident) != key:
+                self.settled.add(key)
                 continue
             # Where it is not recorded who was notified, the filters decide in the end, and they match.
             notified = None if incident.notified is None else with_names(incident.notified, [self.sink.name])
-            released = [(event_id, (self.sink.name,)) for event_id in self.problems[incident_id]]
+            released = [(event_id, (self.sink.name,)) for event_id in self.problems[key]]
             after = replace(record, incident=replace(incident, notified=notified))
             entries.append(Entry(subject, after, follows=record, released=released))
         return entries
@@ -75,6 +74,6 @@ class Replay:
         count = 0
         for entry in entries:
             if entry.record.incident is not None:
-                self.settled.add(entry.record.incident.id)
+                self.settled.add(key_of(entry.record.incident))
             count += len(entry.released)
         return count

@@ -9,7 +9,7 @@ else is out of date, and stays a dead letter.
 from collections.abc import Callable, Iterable
 
 from watcher.core.deliveries import DeliveryRecord
-from watcher.core.incidents import BEGUN_BY, State, incident_of
+from watcher.core.incidents import BEGUN_BY, State, incident_of, key_in, key_of
 from watcher.core.sink_settings import SinkSettings
 from watcher.core.state import Record
 from watcher.core.unfinished import is_end
@@ -33,8 +33,7 @@ def _is_owed(sink: SinkSettings, removed: DeliveryRecord, record_of: Callable[[s
     event = removed.event
     if sink.options.shows_attempts and is_end(event.type):
         return True
-    about = incident_of(event)
-    if about.get("state") == State.RESOLVED:
+    if incident_of(event).get("state") == State.RESOLVED:
         return sink.send_resolved
     incident = record_of(event.subject).incident
-    return incident is not None and incident.id == about.get("id") and event.type in BEGUN_BY
+    return incident is not None and key_of(incident) == key_in(event) and event.type in BEGUN_BY

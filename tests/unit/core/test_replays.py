@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,8 +19,10 @@ FAILED, SUCCEEDED = "watcher.sync.failed", "watcher.sync.succeeded"
 ERRORS = SinkSettings("new", "stdout", min_severity=Severity.ERROR)
 
 
-def an_event(id_: str, kind: str, incident: str | None = None, state: str = "ongoing", **data: Any) -> Event:
-    about = incident and {"id": incident, "state": state}
+def an_event(
+    id_: str, kind: str, incident: str | None = None, state: str = "ongoing", opened: str = "08:01", **data: Any
+) -> Event:
+    about = incident and {"id": incident, "state": state, "opened_at": f"2026-11-23T{opened}:00Z"}
     body = json.dumps({"data": {"incident": about, **data}})
     return Event(id_, kind, f"subject of {incident}", "2026-11-23T08:00:00Z", body)
 
@@ -113,3 +116,35 @@ def test_what_was_muted_is_not_replayed_and_the_end_of_a_problem_is() -> None:
     selected(replay, PROBLEM, end)
     replay.entries({})
     assert selected(replay, PROBLEM, end) == ["1", "3"]
+
+
+AGAIN_MUTED = an_event("1", FAILED, "i", "opened", "08:09", muted={"reason": None, "until": None})
+END_AGAIN = an_event("5", "watcher.target.removed", "i", "resolved", "08:09")
+
+
+@pytest.mark.parametrize(("opened_again", "records"), [([], {}), ([AGAIN_MUTED], open_incidents(i="i"))])
+def test_of_two_incidents_with_one_id_only_the_one_whose_problem_was_not_muted_is_replayed(
+    opened_again: list[Event], records: Mapping[str, Record]
+) -> None:
+    """The target left the configuration while it failed, and came back as it was, to be muted."""
+    replay = Replay(ERRORS)
+    selected(replay, PROBLEM, END, *opened_again)
+    records = {
+        subject: replace(record, incident=replace(record.incident, opened_at=minute(9)))
+        for subject, record in records.items()
+        if record.incident is not None
+    }
+    assert replay.entries(records) == []
+    assert selected(replay, PROBLEM, END, AGAIN_MUTED, END_AGAIN) == ["1", "3"]
+
+
+def test_of_two_incidents_with_one_id_the_open_one_is_queued_by_its_commit() -> None:
+    replay, again = Replay(ERRORS), an_event("1", FAILED, "i", "opened", "08:09")
+    selected(replay, PROBLEM, END, again)
+    record = Record(incident=Incident("i", minute(9), ("failed",), notified=()))
+    (made,) = replay.entries({"subject of i": record})
+    assert (made.released, made.follows) == ([("1", ("new",))], record)
+    assert replay.unsettled() == {"subject of i"}, "until it is committed"
+    assert selected(replay, PROBLEM, END, again) == ["1", "3"]
+    assert replay.committed([made]) == 1
+    assert replay.unsettled() == set()

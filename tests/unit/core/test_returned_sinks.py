@@ -27,9 +27,16 @@ COMMITS = SinkSettings("ops", "github", options=ShowsAttempts(), send_resolved=F
 
 
 def removed(
-    event_type: str, incident: str | None = "i", state: str = "ongoing", *, sink: str = "ops", reminder: int = 0
+    event_type: str,
+    incident: str | None = "i",
+    state: str = "ongoing",
+    *,
+    opened_at: str = "2026-11-23T08:01:00Z",
+    sink: str = "ops",
+    reminder: int = 0,
 ) -> DeliveryRecord:
-    body = json.dumps({"data": {"incident": incident and {"id": incident, "state": state}}})
+    about = incident and {"id": incident, "state": state, "opened_at": opened_at}
+    body = json.dumps({"data": {"incident": about}})
     event = Event("1", event_type, "s", "2026-11-23T08:00:00Z", body)
     return DeliveryRecord(event, sink, DeliveryState.DEAD, reminder, 0.0, 0, None, None, None)
 
@@ -44,6 +51,9 @@ END = removed(SUCCEEDED, state="resolved")
         pytest.param(SILENT, removed(FAILED), OPEN, True, id="a problem for a sink without ends"),
         pytest.param(OPS, removed(FAILED), Record(), False, id="a problem that is over"),
         pytest.param(OPS, removed(FAILED, "before"), OPEN, False, id="a problem of an incident before"),
+        pytest.param(
+            OPS, removed(FAILED, opened_at="2026-11-23T08:00:00Z"), OPEN, False, id="one that came back is open again"
+        ),
         pytest.param(OPS, removed("watcher.sync.queued"), OPEN, False, id="something else in an open incident"),
         pytest.param(OPS, removed(SUCCEEDED, None), OPEN, False, id="an event outside an incident"),
         pytest.param(OPS, removed(FAILED, sink="other"), OPEN, False, id="a problem of another sink"),
