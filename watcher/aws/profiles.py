@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
+from watcher.util.redaction import redacted_excerpt
 from watcher.util.special_files import refuse_special
 
 CA_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
@@ -33,7 +34,7 @@ def botocore_profile_region(profile: str | None) -> str | None:
     except exceptions.ProfileNotFound:
         raise ProfileError("is not in the AWS configuration files") from None
     except exceptions.BotoCoreError as error:
-        raise ProfileError(f"cannot be read: {type(error).__name__}") from None
+        raise ProfileError(f"cannot be read: {redacted_excerpt(str(error))}") from None
     return region
 
 

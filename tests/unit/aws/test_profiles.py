@@ -44,7 +44,7 @@ def test_without_files_there_is_no_region(aws_files: Path) -> None:
 
 def test_a_file_that_cannot_be_parsed_is_an_error_of_ours(aws_files: Path) -> None:
     aws_files.write_text("[default\nregion")
-    with pytest.raises(ProfileError, match="cannot be read"):
+    with pytest.raises(ProfileError, match=f"cannot be read: .*{aws_files}"):
         botocore_profile_region(None)
 
 
