@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
     Send = Callable[[Sequence[Event]], Awaitable[None]]
 
+FLUSHED = 100
+"""The lines that the loop for `stdout` in batches flushes at a time, whatever the sink does."""
+
 CALLS = 4
 """Calls to AWS under way at the same time."""
 NO_RETRIES = {"total_max_attempts": 1}
@@ -63,12 +66,12 @@ async def composed(_: dict[str, Any]) -> AsyncIterator[Send]:
 
 @asynccontextmanager
 async def lines(sink: dict[str, Any]) -> AsyncIterator[Send]:
-    """A line for each, flushed, and synced where there is a disk, once for as many as the sink writes in one send."""
+    """A line for each; flushed after every hundred, or flushed and synced where there is a disk, with each batch."""
     where = Path(sink["path"]) if "path" in sink else 1
     with open(where, "ab", closefd=where != 1) as file:  # noqa: ASYNC230  nothing else is to run
 
         async def send(events: Sequence[Event]) -> None:
-            for part in parts(events, lines_of_sinks.BATCH):
+            for part in parts(events, lines_of_sinks.BATCH if "path" in sink else FLUSHED):
                 file.writelines(f"{event.body}\n".encode() for event in part)
                 file.flush()
                 if "path" in sink:

@@ -7,11 +7,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tests.benchmarks.bare import FLUSHED
 from tests.benchmarks.children import Child
 from tests.benchmarks.figures import markdown, ratio, spread
 from tests.benchmarks.recorded import failures
 from tests.benchmarks.worlds import REGION
-from watcher.sinks.lines import BATCH
 
 SUBJECTS = 200
 LOTS = {
@@ -45,9 +45,8 @@ def bench(*, quick: bool) -> str:
         f"have {size / 1000:.1f} KB each. The bare loop sends the same bytes to the same receiver through the same "
         "client (`write` and `flush` of each line, for `file` of each batch, and `fsync`; aiohttp; apprise; "
         "aiobotocore), in the same batches and with the same concurrency, but records nothing. Two rows have another "
-        f"loop: one that flushes {BATCH} lines at a time, and `print(json.dumps(event), flush=True)`. The receiver is "
-        "another process, which also stands in for "
-        f"AWS. {turns} turns.\n\n" + markdown(HEADINGS, rows)
+        f"loop: one that flushes {FLUSHED} lines at a time, and `print(json.dumps(event), flush=True)`. The receiver "
+        f"is another process, which also stands in for AWS. {turns} turns.\n\n" + markdown(HEADINGS, rows)
     )
 
 
