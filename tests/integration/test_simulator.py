@@ -250,7 +250,11 @@ async def test_a_status_can_be_one_that_nobody_knows(simulator: Simulator) -> No
     assert (await poll(simulator, WEB))["latestSync"]["status"] == "PAUSED_BY_MAINTENANCE"
 
 
-@pytest.mark.parametrize("body", [gzip.compress(bytes(HUGE_BYTES)), gzip.compress(ASKS_WEB), b"not compressed"])
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(bytes(HUGE_BYTES)), gzip.compress(ASKS_WEB), b"not compressed"],
+    ids=["huge", "right", "not compressed"],
+)
 async def test_a_body_is_not_inflated(simulator: Simulator, body: bytes) -> None:
     """A small one could hold the loop for seconds, and a wrong one was answered with 500."""
     headers = signed(simulator.url, PROTON, body, **{"Content-Encoding": "gzip"})
