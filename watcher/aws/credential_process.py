@@ -105,7 +105,7 @@ class CredentialProcess:
                 task.cancel()
             _kill(process.pid)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1.0):  # only a process that the kernel blocks takes longer
+                async with asyncio.timeout(10.0):  # only a process that the kernel blocks takes longer
                     await self._ended()
         code = process.returncode
         if code != 0:
