@@ -36,6 +36,9 @@ class Lines:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._ready = select.poll()
+        if descriptor >= 0:  # otherwise nothing is open yet
+            self._ready.register(descriptor, select.POLLOUT)
         self._lock = threading.Lock()
         self._begun = False
         self._rest = b""
@@ -117,10 +120,8 @@ class Lines:
                 if self._rest:
                     self._end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
             return
-        ready = select.poll()
-        ready.register(self._descriptor, select.POLLOUT)
         while self._rest:
-            while not ready.poll(200):
+            while not self._ready.poll(200):
                 if ending():
                     raise EndingError
             # A pipe that is ready accepts this much without blocking; if another process made it non-blocking, it may
