@@ -44,6 +44,9 @@ _remembered = _Remembered()
 _BETWEEN = r"\\*[\"']?\s*[:=>]\s*(?:b?\\*[\"'])?"
 """What separates a name from its value: in a header, in JSON (also within JSON), in Python, in XML."""
 
+_BASE64_PLACES = ((0, 0), (1, 2), (2, 3))
+"""Where a text may begin in base64: after how many bytes of its first group of three, and the letters these take."""
+
 _URL_SAFE = str.maketrans("+/", "-_")
 """From base64 to the form of it that URLs and JSON Web Tokens have (RFC 4648, section 5)."""
 
@@ -101,11 +104,7 @@ def _encoded(secret: str) -> Iterator[Secret]:
     if len(raw) < CUT_FROM:
         return
     yield Secret.of(raw.hex())
-    for before, shared in (
-        (0, 0),
-        (1, 2),
-        (2, 3),
-    ):  # bytes of other text in its first group of three, and their letters
+    for before, shared in _BASE64_PLACES:
         whole = (before + len(raw)) // 3 * 3
         text = b64encode((bytes(before) + raw)[:whole]).decode()[shared:]
         yield from map(Secret.of, {text, text.translate(_URL_SAFE)})
